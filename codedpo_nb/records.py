@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LIBRARIES', 'DPI', 'stream', 'rng', 'ArtefactError', 'DiskFullError', 'shown', 'no_space', 'writing', 'write_text',
            'root', 'fingerprint', 'digest', 'Run', 'start', 'register', 'load_register', 'writer', 'Journal',
-           'report_progress', 'progress', 'versions', 'in_order', 'style', 'Picture', 'Table', 'tabulate']
+           'report_progress', 'progress', 'versions', 'in_order', 'style', 'Picture', 'significant', 'Table',
+           'tabulate']
 
 # %% ../nbs/00_records.ipynb #dee9af8f
 import csv, errno, fcntl, hashlib, importlib.metadata, io, json, numbers, os, platform, re, shutil, time
@@ -27,24 +28,27 @@ def rng(seed: int, *names):
     import numpy as np
     return np.random.default_rng(stream(seed, *names))
 
-# %% ../nbs/00_records.ipynb #3545a8f3
+# %% ../nbs/00_records.ipynb #8816ff2d
 class ArtefactError(RuntimeError):
     "An artefact that is missing, damaged or not what was recorded; says which stage makes it again."
 
 class DiskFullError(OSError):
     "No space left for a file; what was finished before is intact."
+    def __init__(self, text): super().__init__(errno.ENOSPC, text)
+    def __str__(self): return self.strerror
 
 def shown(path) -> str:
     "`path` as a person at the repository's root would type it."
     path = Path(path).absolute()
-    return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)
+    try: return str(path.relative_to(root()))
+    except (ValueError, FileNotFoundError): return str(path)
 
 def no_space(error) -> bool:
     "Is `error` one of the ways in which a system says that the disk is full?"
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-def _full(path): return DiskFullError(errno.ENOSPC, f"No space left to write {shown(path)}: free some disk space and give the "
-                                      "same command again; finished work is intact")
+def _full(path): return DiskFullError(f"No space left to write {shown(path)}: free some disk space and give the same command again; "
+                                      "finished work is intact")
 
 # %% ../nbs/00_records.ipynb #e27798f8
 @contextmanager
@@ -153,10 +157,10 @@ def load_register(path) -> dict:
     except FileNotFoundError: return {}
     except ValueError: raise ArtefactError(f"{shown(path)} is damaged: delete it and give the same command again") from None
 
-# %% ../nbs/00_records.ipynb #d3f18e07
-def _note(kind, name): # the runner reads here what a stage recorded, to drop what it no longer does
+# %% ../nbs/00_records.ipynb #4731d487
+def _note(name): # the runner reads here what a stage recorded, to drop what it no longer does
     if os.environ.get("CODEDPO_RECORDED"):
-        with open(os.environ["CODEDPO_RECORDED"], "a") as file: file.write(json.dumps([kind, name]) + "\n")
+        with open(os.environ["CODEDPO_RECORDED"], "a") as file: file.write(json.dumps(name) + "\n")
 
 def _line(row, name, i):
     try: return json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain).encode() + b"\n"
@@ -168,7 +172,7 @@ def seal(self:Run, name: str, # file or folder in `artefacts/`, written by someb
     "Record digest and origin of the artefact `name`, so that readers can check it."
     entry = dict(digest=digest(self.path(name)), stage=self.stage) | ({} if rows is None else dict(rows=rows))
     with register(self.artefacts/"artefacts.json") as entries: entries[name] = entry
-    _note("artefact", name)
+    _note(name)
 
 # %% ../nbs/00_records.ipynb #39ce34cd
 @patch
@@ -327,7 +331,7 @@ def progress(iterable, total: int = None, desc: str = ""):
         yield item
         report_progress(desc, n, total)
 
-# %% ../nbs/00_records.ipynb #94fe62d8
+# %% ../nbs/00_records.ipynb #4172dbbc
 LIBRARIES = "torch transformers trl peft datasets tokenizers numpy".split()
 
 def versions() -> dict:
@@ -351,7 +355,7 @@ def _record(self:Run, kind, name, caption, files, timing, **extra):
         if other != self.stage: raise ValueError(f"The {kind} {name!r} is already recorded by {other}: give it another name, or run {other} "
                                                  "again if it no longer makes it")
         entries[key] = entry
-    _note(kind, name)
+    _note(key)
 
 # %% ../nbs/00_records.ipynb #e0673830
 def style():
@@ -400,8 +404,11 @@ def figure(self:Run, fig, # matplotlib figure, or axes or grid that has one
     self._record("figure", name, caption, files, timing)
     return Picture(self.dir/files[1], caption)
 
-# %% ../nbs/00_records.ipynb #513bd7f9
-def _number(x, digits): # fixed digits, no -0, integers as they are; '' for what is missing
+# %% ../nbs/00_records.ipynb #953ef5c6
+def significant(x, # number, text or None
+                digits: int # significant ones of a float; whole numbers stay as they are
+               ) -> str:
+    "`x` as a table shows it: no -0, no exponent below a thousand million, '' for what is missing."
     if x is None or type(x).__name__ == "NAType" or x != x: return ""
     if not isinstance(x, numbers.Real) or isinstance(x, numbers.Integral): return str(x)
     return f"{x:.0f}" if 10**digits <= abs(x) < 1e9 else f"{x + 0.:.{digits}g}"
@@ -416,13 +423,13 @@ class Table:
     def markdown(self) -> str:
         "The table in Markdown, numbers to the right, four significant digits."
         right = [all(isinstance(r[i], numbers.Real) or r[i] is None for r in self.rows) for i in range(len(self.columns))]
-        lines = [self.columns, ["---:" if r else "---" for r in right]] + [[_number(x, 4) for x in row] for row in self.rows]
+        lines = [self.columns, ["---:" if r else "---" for r in right]] + [[significant(x, 4) for x in row] for row in self.rows]
         return "".join("| " + " | ".join(str(x).replace("|", r"\|").replace("\n", " ") for x in line) + " |\n" for line in lines)
 
     def csv(self) -> str:
         "The table as CSV, six significant digits."
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.columns] + [[_number(x, 6) for x in row] for row in self.rows])
+        csv.writer(text, lineterminator="\n").writerows([self.columns] + [[significant(x, 6) for x in row] for row in self.rows])
         return text.getvalue()
 
     def _repr_markdown_(self): return f"**{self.caption}**\n\n{self.markdown()}"

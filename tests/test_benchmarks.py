@@ -1,0 +1,275 @@
+"Records, loaders, oracles and pass@k; the public data sets where they are present (CODEDPO_DATA, or ../shared/data)."
+import gzip, hashlib, http.server, itertools, json, math, os, subprocess, sys, threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from codedpo_nb import benchmarks as B
+
+DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
+SIZES = {"humaneval": 164, "humaneval+": 164, "mbpp": 974, "mbpp-sanitized": 427, "mbpp+": 378}
+MBPP = dict(task_id=7, text="Add one.", code="def helper(): pass\ndef inc(x): return x + 1", test_list=["assert inc(1) == 2"],
+            test_setup_code="", challenge_test_list=["assert inc(-1) == 0"])
+SANITIZED = dict(task_id=8, prompt="Square root.", code="def root(x): return math.sqrt(x)", test_imports=["import math"],
+                 test_list=["assert math.isclose(root(4), 2)"])
+HUMANEVAL = dict(task_id="HumanEval/0", prompt="def inc(x):\n", entry_point="inc", canonical_solution="    return x + 1\n",
+                 test="def check(candidate):\n    assert candidate(1) == 2\n")
+PLUS = dict(task_id="HumanEval/1", prompt="def half(x):\n", entry_point="half", canonical_solution="    return x / 2\n",
+            base_input=[[1.0]], plus_input=[[3], [10]], atol=0)
+
+
+@pytest.fixture(scope="module")
+def load():
+    "Load a benchmark once, or skip with the reason."
+    cache = {}
+    def get(name):
+        if name not in cache:
+            try: path = B.find(name, DATA)
+            except B.BenchmarkError as e: pytest.skip(str(e))
+            cache[name] = B.load(name, path)
+        return cache[name]
+    return get
+
+
+def verdicts(program, tests, seconds=20):
+    "Which tests pass, in an interpreter of its own; the programs here are the benchmarks' own solutions."
+    code = program + f"\n_passed = ''\nfor _t in {tests!r}:\n    try: exec(_t); _passed += '+'\n    except Exception: _passed += '-'\nprint('\\n' + _passed)\n"
+    out = subprocess.run([sys.executable, "-I", "-W", "ignore", "-"], input=code, capture_output=True, text=True, timeout=seconds)
+    assert out.returncode == 0, out.stderr[-500:]
+    return [c == "+" for c in out.stdout.split("\n")[-2]]
+
+
+def lines(path, *rows):
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
+    return path
+
+
+def test_import_is_light():
+    code = "import sys, codedpo_nb.benchmarks; sys.exit(any(m in sys.modules for m in ('torch', 'datasets', 'pandas')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# ------------------------------------------------------------------ pass@k
+
+@given(st.integers(1, 9), st.integers(0, 9), st.integers(1, 9))
+def test_pass_at_k_counts_subsets(n, c, k):
+    c, k = min(c, n), min(k, n)
+    draws = list(itertools.combinations([True] * c + [False] * (n - c), k))
+    assert math.isclose(B.pass_at_k(n, c, k), sum(map(any, draws)) / len(draws), abs_tol=1e-12)
+
+
+def test_pass_at_k_stays_exact_for_many_samples():
+    exact = 1 - math.comb(200 - 7, 100) / math.comb(200, 100)
+    assert math.isclose(B.pass_at_k(200, 7, 100), exact, rel_tol=1e-12)
+    for bad in ((5, 6, 1), (5, -1, 1), (5, 1, 6), (5, 1, 0)):
+        with pytest.raises(ValueError): B.pass_at_k(*bad)
+
+
+# ------------------------------------------------------------------ records and programs
+
+def test_programs_are_put_together_as_in_the_originals():
+    p = B.from_humaneval(HUMANEVAL)
+    assert B.truth_program(p) == "def inc(x):\n    return x + 1\n"
+    assert B.assemble(p, "def inc(x): return 2", form="solution") == "def inc(x): return 2"
+    assert verdicts(B.truth_program(p), p["tests"]) == [True] and verdicts(B.assemble(p, "    return x\n"), p["tests"]) == [False]
+    p = B.from_mbpp(SANITIZED, "mbpp-sanitized")
+    assert B.truth_program(p).startswith("import math\n") and verdicts(B.truth_program(p), p["tests"]) == [True]
+    assert "math.isclose(root(4), 2)" in p["prompt"]
+
+
+def test_setup_code_of_mbpp_comes_after_the_answer():
+    row = MBPP | dict(code="class Node: pass\r\ndef kind(n): return type(n).__name__", test_setup_code="node = Node()",
+                      test_list=["assert kind(node) == 'Node'"], challenge_test_list=[])
+    p = B.from_mbpp(row)
+    assert p["entry_point"] == "kind" and verdicts(B.truth_program(p), p["tests"]) == [True]
+
+
+def test_helpers_of_the_answer_survive_the_oracle():
+    p = B.from_evalplus(PLUS, "humaneval+")
+    answer = "    return close(x)\n\ndef close(x): return x / 2\n\ndef literal(x): return 0\n"
+    assert verdicts(B.assemble(p, answer), p["tests"] + p["plus_tests"]) == [True] * 3
+    assert verdicts(B.assemble(p, "    return x // 2\n"), p["tests"] + p["plus_tests"]) == [False, False, True]
+
+
+def test_oracle_keeps_the_input_of_the_reference_apart():
+    p = B.from_evalplus(PLUS | dict(entry_point="top", prompt="def top(xs):\n", canonical_solution="    return sorted(xs)[-1]\n",
+                                    base_input=[[[3, 1, 2]]], plus_input=[[[5, 9]]]), "humaneval+")
+    assert verdicts(B.assemble(p, "    xs.sort()\n    return xs.pop()\n"), p["tests"] + p["plus_tests"]) == [True, True]
+
+
+def test_frozen_outputs_give_the_same_verdicts():
+    p = B.from_evalplus(PLUS | dict(canonical_solution="    print('noise')\n    return float('inf') if x > 9 else (x / 2, {x})\n"), "humaneval+")
+    out = subprocess.run([sys.executable, "-I", "-c", B.expected_code(p)], capture_output=True, text=True).stdout.split("\n")[:-1]
+    assert out == ["(0.5, {1.0}, )", "(1.5, {3}, )", "float('inf')"]
+    frozen = B.freeze(p, out)
+    for answer in (p["canonical"], "    return float('inf')\n"):
+        tests = p["tests"] + p["plus_tests"], frozen["tests"] + frozen["plus_tests"]
+        assert verdicts(B.assemble(p, answer), tests[0]) == verdicts(B.assemble(frozen, answer), tests[1])
+    unstorable = B.freeze(p, ["", "(1.5, {3}, )", ""])
+    assert unstorable["tests"] == p["tests"] and unstorable["plus_tests"][0] != p["plus_tests"][0]
+    with pytest.raises(B.BenchmarkError, match="1 canonical outputs for 3 tests"): B.freeze(p, ["1"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=4), st.floats(1e-9, 1e-2), st.sampled_from([0, 1e-6, 1e-4]))
+def test_tolerance_is_that_of_numpy(xs, shift, atol):
+    ys = [x + shift * (1 + abs(x)) for x in xs]
+    expected = bool(np.allclose(ys, xs, rtol=1e-7, atol=atol or 1e-6))
+    assert B.agree(ys, xs, atol) == (ys == xs or expected)
+
+
+def test_types_and_lengths_must_agree():
+    assert not B.agree((1.0,), [1.0], 1e-6) and not B.agree([1.0], [1.0, 2.0], 1e-6) and not B.agree(1, 1.0000001, 0)
+    assert B.agree([[1.0, 2.0]], [[1.0, 2.0 + 1e-9]], 1e-6) and B.agree(None, None, 0)
+    with pytest.raises(TypeError): B.agree("a", "b", 1e-6)
+
+
+json_like = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.complex_numbers(allow_nan=False, allow_infinity=False)
+                         | st.text(max_size=4), lambda x: st.lists(x, max_size=3) | st.lists(x, max_size=3).map(tuple)
+                         | st.dictionaries(st.text(max_size=2), x, max_size=2), max_leaves=8)
+
+@given(json_like)
+def test_literals_evaluate_to_the_value(x):
+    assert eval(B.literal(x)) == x and type(eval(B.literal(x))) is type(x)
+
+
+def test_stop_sequences():
+    assert B.cut("    return 1\n\nprint(2)", B.STOPS["humaneval"]) == "    return 1\n"
+    assert B.cut("def f(): pass\nassert f()", B.STOPS["mbpp"]) == "def f(): pass"
+
+
+def test_base_counts_alone_and_plus_counts_both():
+    p = B.from_mbpp(MBPP)
+    assert B.mark(p, [True, False]) == (True, False) and B.mark(p, [False, True]) == (False, False)
+    with pytest.raises(B.BenchmarkError, match="1 verdicts for 1 \\+ 1 tests"): B.mark(p, [True])
+
+
+# ------------------------------------------------------------------ malformed and missing files
+
+def without(row, field): return {k: v for k, v in row.items() if k != field}
+
+@pytest.mark.parametrize("rows, words", [
+    ([MBPP, "{broken"], "line 2 is not JSON"),
+    ([MBPP, "[1]"], "line 2 is a JSON list"),
+    ([MBPP, "", MBPP], "line 3: field 'task_id' is 'Mbpp/7' again"),
+    ([without(MBPP, "code")], "line 1: field 'code' is missing; is this a file of mbpp"),
+    ([MBPP | dict(test_list="assert inc(1) == 2")], "line 1: field 'test_list' is str, should be list"),
+    ([MBPP | dict(test_list=[1])], "line 1: field 'test_list' item 0 is int, should be str"),
+    ([MBPP | dict(test_list=[])], "line 1: no function of field 'code' is called in field 'test_list'"),
+    ([MBPP | dict(code=None)], "line 1: field 'code' is NoneType, should be str"),
+    ([MBPP | dict(code="")], "line 1: no function of field 'code'"),
+    (["", ""], "no problems of mbpp: the file is empty"),
+])
+def test_malformed_rows_are_named(tmp_path, rows, words):
+    with pytest.raises(B.BenchmarkError) as error: B.load("mbpp", lines(tmp_path/"mbpp.jsonl", *rows).parent)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("field, value, words", [
+    ("base_input", [1], "field 'base_input' item 0 is int, should be list"),
+    ("atol", "0", "field 'atol' is str, should be int or float"),
+    ("base_input", [], "field 'tests' is empty"),
+    ("entry_point", "a b", "field 'entry_point' is 'a b', not the name of a function"),
+    ("task_id", "HumanEval", "the row is not one of humaneval+"),
+])
+def test_malformed_evalplus_rows(tmp_path, field, value, words):
+    path = lines(tmp_path/"HumanEvalPlus.jsonl", PLUS, PLUS | {"task_id": "HumanEval/2", field: value})
+    with pytest.raises(B.BenchmarkError) as error: B.load("humaneval+", path)
+    assert words in str(error.value) and f"{path} line 2" in str(error.value)
+
+
+def test_broken_files_and_folders(tmp_path, monkeypatch):
+    monkeypatch.delenv("CODEDPO_DATA", raising=False)
+    for call, words in [(lambda: B.load("mbpp"), "set CODEDPO_DATA to a folder that holds mbpp.jsonl.gz"),
+                        (lambda: B.load("mbpp", tmp_path), "no file of mbpp in"),
+                        (lambda: B.load("mbpp", tmp_path/"nowhere"), "does not exist"),
+                        (lambda: B.load("humanevil", tmp_path), "unknown benchmark 'humanevil'; there are humaneval,")]:
+        with pytest.raises(B.BenchmarkError) as error: call()
+        assert words in str(error.value)
+    (tmp_path/"mbpp.jsonl.gz").write_bytes(gzip.compress(json.dumps(MBPP).encode())[:-9])
+    with pytest.raises(B.BenchmarkError, match="cannot be read .*download it again"): B.load("mbpp", tmp_path)
+    (tmp_path/"HumanEval.jsonl").write_bytes(b'{"task_id": "\xff"}\n')
+    with pytest.raises(B.BenchmarkError, match="HumanEval.jsonl cannot be read"): B.load("humaneval", tmp_path)
+    (tmp_path/"sanitized-mbpp.json").write_text('{"task_id": 1}')
+    with pytest.raises(B.BenchmarkError, match="not a list of objects"): B.load("mbpp-sanitized", tmp_path)
+    monkeypatch.setenv("CODEDPO_DATA", str(tmp_path))
+    (tmp_path/"sanitized-mbpp.json").write_text(json.dumps([SANITIZED]))
+    assert B.load("mbpp-sanitized")[0]["task_id"] == "Mbpp/8"
+
+
+# ------------------------------------------------------------------ downloads
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path/"www").mkdir()
+    asked = []
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args): super().__init__(*args, directory=tmp_path/"www")
+        def log_message(self, *args): asked.append(self.path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield tmp_path/"www", f"http://127.0.0.1:{httpd.server_port}", asked
+        httpd.shutdown()
+
+
+def test_a_download_is_checked_and_kept(server, tmp_path, monkeypatch):
+    www, url, asked = server
+    data = gzip.compress(json.dumps(HUMANEVAL).encode())
+    (www/"HumanEval.jsonl.gz").write_bytes(data)
+    monkeypatch.setitem(B.SOURCES, "humaneval", (f"{url}/HumanEval.jsonl.gz", hashlib.sha256(data).hexdigest()))
+    for _ in range(2): assert B.download("humaneval", tmp_path/"cache")[0]["entry_point"] == "inc"
+    assert len(asked) == 1
+    next((tmp_path/"cache").rglob("*.gz")).write_bytes(b"damaged")  # fetched again, not believed
+    assert B.download("humaneval", tmp_path/"cache") and len(asked) == 2
+
+
+def test_a_wrong_or_missing_download_is_refused(server, tmp_path, monkeypatch):
+    www, url, _ = server
+    (www/"f").write_bytes(b"other")
+    with pytest.raises(B.BenchmarkError, match="nothing was kept"): B.fetch(f"{url}/f", "0" * 64, tmp_path/"cache")
+    with pytest.raises(B.BenchmarkError, match="cannot be downloaded .*set CODEDPO_DATA"): B.fetch(f"{url}/g", "0" * 64, tmp_path/"cache")
+    assert not list((tmp_path/"cache").rglob("*"))
+    with pytest.raises(B.BenchmarkError, match="no release with a known checksum"): B.download("mbpp", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path/"xdg"))
+    assert B.cache_folder() == tmp_path/"xdg"/"codedpo_nb"
+
+
+def test_hub(tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    path = lines(tmp_path/"rows.jsonl", HUMANEVAL, HUMANEVAL | dict(task_id="HumanEval/1"))
+    problems = B.from_hub("humaneval+", "json", split="train", data_files=str(path), cache_dir=str(tmp_path/"hub"))
+    assert [p["benchmark"] for p in problems] == ["humaneval+"] * 2 and problems == json.loads(json.dumps(problems))
+
+
+# ------------------------------------------------------------------ the public data
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")  # "\\d" in other people's solutions
+@pytest.mark.parametrize("name", SIZES)
+def test_all_problems_load(load, name):
+    problems = load(name)
+    row = B.describe(problems)
+    assert row["problems"] == len({p["task_id"] for p in problems})
+    if row["problems"] == SIZES[name]: assert "problems" not in row["edition"]
+    for p in problems:
+        assert B.validate(p) is p
+        compile(B.truth_program(p), p["task_id"], "exec")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_canonical_solutions_pass_and_stubs_fail(load, name):
+    slow = {"Mbpp/599", "Mbpp/255", "Mbpp/392", "Mbpp/271", "Mbpp/603", "Mbpp/123", "Mbpp/592"}  # seconds each, by design of the inputs
+    problems = [p for p in load(name) if p["task_id"] not in slow]
+    for p in problems[::max(1, len(problems) // 8)]:
+        tests = p["tests"] + p["plus_tests"]
+        assert all(verdicts(B.truth_program(p), tests)), p["task_id"]
+        stub = f"def {p['entry_point']}(*args, **kwargs): raise NotImplementedError"
+        passed = verdicts(B.assemble(p, stub, form="solution"), tests)
+        assert B.mark(p, passed) == (False, False), p["task_id"]
+
+
+def test_tuples_are_put_back_as_evalplus_does(load):
+    problems = {p["task_id"]: p for p in load("mbpp+")}
+    if "Mbpp/2" in problems: assert problems["Mbpp/2"]["tests"][0] == "assert _oracle(similar_elements, ((3, 4, 5, 6, ), (5, 7, 4, 10, ), ))"

@@ -1,0 +1,254 @@
+"""The runner on small throw-away pipelines: order, skipping, failures, crashes, bad input."""
+import io, json, os, re, signal, subprocess, sys, time
+
+import psutil
+import pytest
+
+from codedpo_nb import runner
+from codedpo_nb.records import ArtefactError, DiskFullError, load_register
+from codedpo_nb.runner import BadInput, Locked, StageFailed
+
+
+def notebook(path, parameters, *code):
+    cells = [dict(cell_type="markdown", id="title", metadata={}, source=f"# {path.stem}\n\n> About it.")]
+    cells += [dict(cell_type="code", id=f"c{i}", metadata={} if i else {"tags": ["parameters"]}, source=source, outputs=[], execution_count=None)
+              for i, source in enumerate([parameters, *code])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(cells=cells, metadata=dict(kernelspec=dict(name="python3", display_name="python3", language="python")), nbformat=4, nbformat_minor=5)))
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+START = "from codedpo_nb.records import start, progress\nrun = start({0!r}, profile, seed, **{1})"
+
+
+@pytest.fixture
+def base(tmp_path):
+    """Three stages; the numbers of the first two are against the order of their data."""
+    notebook(tmp_path/"nbs/02_squares.ipynb", '#| writes: squares.jsonl\nprofile = "smoke"\nseed = 0\nn = 4\nrate = 1.0', START.format("02_squares", "dict(n=n)"),
+             'journal = run.journal("loop", key=n)\nfor i in progress(range(n), desc="squares"):\n    if i not in journal: journal.append(i, dict(x=i, y=i*i))',
+             'run.write("squares.jsonl", journal.rows())', 'print("squares", n)')
+    notebook(tmp_path/"nbs/01_sum.ipynb", '#| reads: squares.jsonl\n#| writes: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("01_sum", "{}"),
+             'total = sum(row["y"] for row in run.read("squares.jsonl"))', 'run.write("sum.jsonl", [dict(total=total)])', 'run.table([dict(total=total)], "total", "The sum")')
+    notebook(tmp_path/"nbs/03_last.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_last", "{}"),
+             'run.table(run.read("sum.jsonl"), "last", "The same")')
+    (tmp_path/"profiles").mkdir()
+    (tmp_path/"profiles/smoke.yaml").write_text("profile: smoke\nn: 4\n")
+    return tmp_path
+
+
+def go(base, **options):
+    file = io.StringIO()
+    return runner.run("smoke", base, file=file, **options)
+
+
+def results(base, profile="smoke"):
+    folder = base/"outputs"/profile
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*"))
+            if p.is_file() and p.relative_to(folder).parts[0] in ("tables", "figures", "notebooks", "manifest.json")}
+
+
+def command(base, *args, **options):
+    return subprocess.Popen([sys.executable, "-c", "import sys; from codedpo_nb.runner import main; sys.exit(main())", *args], cwd=base, text=True,
+                            env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(runner.root())}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_order_skip_refresh_and_cut_off(base):
+    assert go(base) == ["02_squares", "01_sum", "03_last"]
+    first = results(base)
+    assert go(base) == [] and results(base) == first
+
+    edit(base/"nbs/02_squares.ipynb", "> About it.", "> Better words.")  # text re-runs nothing, but reaches the executed copy
+    assert go(base) == []
+    assert "Better words" in (base/"outputs/smoke/notebooks/02_squares.ipynb").read_text()
+    edit(base/"nbs/02_squares.ipynb", "i*i", "i**2")  # other code, same artefact: what follows is untouched
+    assert go(base) == ["02_squares"]
+    edit(base/"nbs/02_squares.ipynb", "i**2", "i**3")
+    assert go(base) == ["02_squares", "01_sum", "03_last"]
+
+    (base/"profiles/smoke.yaml").write_text("profile: smoke\nn: 5\n")
+    assert [row["action"] for row in runner.dry_run("smoke", base)] == ["run", "perhaps", "perhaps"]
+    assert go(base, only="01_sum") == []  # its own input is as it was
+    assert go(base, start_from="01_sum") == []
+    assert go(base, only="02_squares") == ["02_squares"]
+    assert go(base) == ["01_sum", "03_last"]
+
+
+def test_equal_runs_give_equal_bytes_and_the_record_is_complete(base):
+    go(base)
+    first = results(base)
+    assert go(base, force=True) == ["02_squares", "01_sum", "03_last"]
+    assert results(base) == first
+    text = first["notebooks/02_squares.ipynb"].decode()
+    assert str(base) not in text and "papermill" not in text and '"id": "injected"' in text and "squares 4" in text
+    report = (base/"outputs/smoke/report.html").read_text()
+    assert "The sum" in report and "Time and memory" in report
+    rows = (base/"outputs/smoke/timings/stages.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["stage", "02_squares", "01_sum", "03_last"] and float(rows[1].split(",")[2]) > 10
+
+
+def test_spoiled_outputs_are_made_again(base):
+    go(base)
+    first = results(base)
+    squares = base/"outputs/smoke/artefacts/squares.jsonl"
+    for spoil, stage in ((lambda: squares.write_bytes(squares.read_bytes()[:-5]), "02_squares"), (squares.unlink, "02_squares"),
+                         ((base/"outputs/smoke/tables/last.csv").unlink, "03_last")):
+        spoil()
+        assert go(base) == [stage] and results(base) == first
+    squares.unlink()
+    for options in (dict(only="01_sum", force=True), dict(start_from="01_sum", force=True)):
+        with pytest.raises(ArtefactError, match="squares.jsonl is missing: run `codedpo-run --profile smoke --only 02_squares`"): go(base, **options)
+
+
+def test_what_a_stage_no_longer_records_goes(base):
+    go(base)
+    edit(base/"nbs/03_last.ipynb", '\\"last\\"', '\\"latest\\"')
+    assert go(base) == ["03_last"]
+    assert "tables/last.csv" not in results(base) and "tables/latest.csv" in results(base)
+    assert "tables/last" not in load_register(base/"outputs/smoke/manifest.json")
+
+
+def test_failure_is_one_sentence_and_the_next_call_goes_on(base):
+    edit(base/"nbs/01_sum.ipynb", "total = sum", "assert seed == 1, 'seed is not one'; total = sum")
+    with pytest.raises(StageFailed, match=r"01_sum failed in its cell \[\d\] with AssertionError: seed is not one \(the traceback is in .*01_sum.failed.ipynb\)"): go(base)
+    failed = base/"outputs/smoke/notebooks/01_sum.failed.ipynb"
+    assert "Traceback" in failed.read_text()
+    edit(base/"nbs/01_sum.ipynb", "seed == 1", "seed == 0")
+    assert go(base) == ["01_sum", "03_last"] and not failed.exists()
+
+
+def test_dead_kernel_is_one_sentence(base):
+    edit(base/"nbs/01_sum.ipynb", "total = sum", "import os, signal; os.kill(os.getpid(), signal.SIGKILL); total = sum")
+    with pytest.raises(StageFailed, match="01_sum: its kernel was killed"): go(base)
+    assert go(base, only="02_squares") == []
+
+
+def test_promised_artefact_must_be_written(base):
+    edit(base/"nbs/01_sum.ipynb", "#| writes: sum.jsonl", "#| writes: sum.jsonl more.jsonl")
+    with pytest.raises(StageFailed, match="declares that it writes more.jsonl but did not"): go(base)
+
+
+def test_kill_9_in_mid_stage_then_the_same_command(base):
+    """The slow loop is killed together with its runner; the second call takes its rows from the journal and ends in the same tables."""
+    edit(base/"nbs/02_squares.ipynb", "journal.append(i, dict(x=i, y=i*i))", "__import__('time').sleep(pause); journal.append(i, dict(x=i, y=i*i))")
+    edit(base/"nbs/02_squares.ipynb", "n = 4", "n = 4\\npause = 0.0")
+    (base/"profiles/smoke.yaml").write_text("profile: smoke\nn: 20\npause: 0.1\n")
+    process = command(base, "--profile", "smoke")
+    journal = base/"outputs/smoke/artefacts/journals/02_squares/loop.jsonl"
+    until = time.time() + 30
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > 6) and time.time() < until: time.sleep(.02)
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert below, "there is a kernel"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    psutil.wait_procs(below, timeout=3)
+    assert not [p for p in below if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], "no kernel outlives the runner"
+    rows = journal.read_bytes()
+    assert not (base/"outputs/smoke/tables").exists()
+
+    assert go(base) == ["02_squares", "01_sum", "03_last"]
+    assert journal.read_bytes().startswith(rows[:rows.rindex(b"\n")]), "finished rows were not made again"
+    again = results(base)
+    go(base, force=True)
+    assert results(base) == again
+
+
+def test_interrupt_ends_the_kernel_and_says_so(base):
+    edit(base/"nbs/02_squares.ipynb", "for i in", "import time; time.sleep(60)\\nfor i in")
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        process = command(base)
+        until = time.time() + 30
+        while not psutil.Process(process.pid).children(recursive=True) and time.time() < until: time.sleep(.02)
+        time.sleep(1.5)
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(sent)
+        assert process.wait(timeout=20) == 130
+        assert "interrupted" in process.stderr.read()
+        assert not [p for p in below if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_second_run_of_a_profile_is_refused_and_a_dead_one_is_not_in_the_way(base):
+    plan = runner.make_plan("smoke", base)
+    with runner.locked(plan):
+        with pytest.raises(Locked, match=f"being run by process {os.getpid()}"): go(base)
+    (plan.artefacts/".run.lock").write_text("999999\n")
+    assert go(base, only="02_squares") == ["02_squares"]
+
+
+def test_full_disk(base):
+    """A limit on the size of files stands for a full disk: the same error, wherever the tests run."""
+    edit(base/"nbs/01_sum.ipynb", "total = sum", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); total = sum")
+    with pytest.raises(DiskFullError, match="01_sum: No space left to write .*sum.jsonl: free some disk space.*finished work is intact"): go(base)
+    assert not list((base/"outputs").rglob("*.tmp"))
+    edit(base/"nbs/01_sum.ipynb", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));", "")
+    assert go(base) == ["01_sum", "03_last"]
+
+
+@pytest.mark.parametrize("yaml, why", [
+    ("profile: smoke\nm: 4", r"smoke.yaml, line 2: no notebook has a parameter 'm'"), ("n: four", "n is 'four', but 02_squares wants a whole number such as 4"),
+    ("rate: 1e-4", "YAML takes 1.0e-4 as a number"), ("n: true", "wants a whole number"), ("seed: 1.5", "wants a whole number"), ("n: 1\nn: 2", "line 2: 'n' is given a second time"),
+    ("n: [", "is not YAML"), ("just words", "holds no parameters"), ("profile: other", "is called 'smoke', not 'other'"), ("ratte: 1.0", "did you mean 'rate'?")])
+def test_bad_profiles(base, yaml, why, capsys):
+    (base/"profiles/smoke.yaml").write_text(yaml)
+    with pytest.raises(BadInput, match=re.escape(why)): go(base)
+    assert not (base/"outputs").exists()
+
+
+def test_bad_names_and_exit_codes(base, capsys, monkeypatch):
+    monkeypatch.setenv("CODEDPO_ROOT", str(base))
+    for args, code, said in [(["--profile", "smoek"], 2, "did you mean 'smoke'?"), (["--only", "01_sun"], 2, "did you mean '01_sum'?"), (["--from", "9"], 2, "the stages are 02_squares, 01_sum, 03_last"),
+                             (["--profile", "no.yaml"], 2, "There is no profile file no.yaml"), (["--only", "03_last"], 5, "sum.jsonl is missing")]:
+        assert runner.main(args) == code
+        err = capsys.readouterr().err
+        assert said in err and "Traceback" not in err
+    assert runner.main(["--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[:2] == ["02_squares", "run"]
+
+
+def test_profile_by_path(base, tmp_path):
+    (base/"mine.yaml").write_text("n: 2\n")
+    assert runner.run(str(base/"mine.yaml"), base, only="02_squares", file=io.StringIO()) == ["02_squares"]
+    assert (base/"outputs/mine/artefacts/squares.jsonl").read_text().count("\n") == 2
+
+
+def test_bad_notebooks(base):
+    notebook(base/"nbs/04_more.ipynb", '#| writes: sum.jsonl\nseed = 0')
+    with pytest.raises(BadInput, match="01_sum and 04_more both write sum.jsonl"): go(base)
+    notebook(base/"nbs/04_more.ipynb", '#| reads: a\n#| writes: a')
+    with pytest.raises(BadInput, match="wait for one another"): go(base)
+    notebook(base/"nbs/04_more.ipynb", '#| reads: sum.jsonl\nx = len("a")')
+    with pytest.raises(BadInput, match="plain values only, so move"): go(base)
+    (base/"nbs/04_more.ipynb").write_text("{")
+    with pytest.raises(BadInput, match="04_more.ipynb is no notebook"): go(base)
+
+
+def test_a_module_that_the_notebook_imports_counts(base):
+    package = base/"codedpo_nb"
+    package.mkdir()
+    for name, text in dict(a="from .b import f\n", b='def f(): return 1 # one\n', c="x = 1\n").items(): (package/f"{name}.py").write_text(text)
+    code = ["from codedpo_nb.a import f"]
+    first = runner.modules(code, package)
+    assert set(first) == {"a", "b"}
+    (package/"b.py").write_text('def f():\n    "One."\n    return 1\n')
+    assert runner.modules(code, package) == first
+    (package/"b.py").write_text("def f(): return 2\n")
+    assert runner.modules(code, package) != first
+
+
+def test_terminal_shows_two_bars_and_a_file_shows_lines(base):
+    class Terminal(io.StringIO):
+        def isatty(self): return True
+    for file in (Terminal(), io.StringIO()):
+        display = runner.Display({"01_a": 10., "02_b": 5.}, file)
+        display.begin("01_a", "forced")
+        display.tick(1., dict(desc="sampling", n=0, total=50, t=0.))
+        display.tick(2., dict(desc="sampling", n=20, total=50, t=2.))
+        display.end("done in 4 s, at most 100 MB")
+        display.close()
+        text = file.getvalue()
+        assert "[1/2] 01_a" in text and "done in 4 s" in text
+        assert ("sampling" in text and "20/50" in text) == file.isatty()

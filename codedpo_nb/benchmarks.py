@@ -7,7 +7,7 @@ __all__ = ['FIELDS', 'STOPS', 'AS_SETS', 'NOT_NONE', 'EACH_TUPLE', 'LISTS_OF_TUP
            'SECOND_TUPLE', 'TUPLES_OF_TUPLES', 'ALL_TUPLES', 'BENCHMARKS', 'KINDS', 'ITEMS', 'MAY_BE_EMPTY', 'EVALPLUS',
            'SOURCES', 'BenchmarkError', 'problem', 'validate', 'assemble', 'cut', 'is_floats', 'close', 'agree',
            'is_root', 'pyramid_surface', 'digit_distance', 'accepts', 'Oracle', 'literal', 'oracle_code', 'oracle_test',
-           'expected_code', 'oracle_head', 'freeze', 'read_rows', 'list_rows', 'from_humaneval', 'from_evalplus',
+           'expected_calls', 'oracle_head', 'freeze', 'read_rows', 'list_rows', 'from_humaneval', 'from_evalplus',
            'entry_point', 'from_mbpp', 'ids', 'tuples', 'mbpp_inputs', 'named', 'data_folder', 'find', 'check_types',
            'to_problems', 'load', 'cache_folder', 'fetch', 'download', 'from_hub', 'describe', 'mark', 'pass_at_k',
            'truth_program']
@@ -146,7 +146,7 @@ class Oracle:
         expected = known[0] if known else self.expected(args)
         return accepts(self.name, args, answer(*args), expected, self.atol)
 
-# %% ../nbs/00_benchmarks.ipynb #288979e8
+# %% ../nbs/00_benchmarks.ipynb #41293d7c
 def literal(x) -> str:
     "Python source of a value; unlike `repr` also for infinities and nan inside containers."
     if isinstance(x, float) and (x != x or abs(x) == float("inf")): return f"float('{x}')"
@@ -158,7 +158,7 @@ def literal(x) -> str:
 def oracle_code(name: str, canonical: str, atol: float) -> str:
     "Code that defines `_oracle`, to go between an answer and the tests."
     from codedpo_nb import benchmarks  # a function defined in a notebook cell has no source file; the exported one has
-    parts = "is_floats close agree is_root pyramid_surface digit_distance accepts literal Oracle".split()
+    parts = "is_floats close agree is_root pyramid_surface digit_distance accepts Oracle".split()
     source = f"AS_SETS, NOT_NONE = {AS_SETS}, {NOT_NONE}\n" + "\n".join(inspect.getsource(getattr(benchmarks, f)) for f in parts)
     # executed in a dictionary, so that the helpers cannot replace functions of the same name in the answer
     return f"_scope = {{}}\nexec({source!r}, _scope)\n_oracle = _scope['Oracle']({name!r}, {canonical!r}, {atol!r}, {name in NOT_NONE})"
@@ -167,22 +167,18 @@ def oracle_test(name: str, args) -> str:
     "A test that an answer agrees with the canonical solution on `args`."
     return f"assert _oracle({name}, {literal(tuple(args))})"
 
-# %% ../nbs/00_benchmarks.ipynb #e959e138
-def expected_code(
+# %% ../nbs/00_benchmarks.ipynb #f8e362b7
+def expected_calls(
     p: dict, # a problem whose tests use the oracle
-) -> str:
-    "A program that prints, for each base and plus test, the canonical output as a Python literal; an empty line if it has none."
-    lines = ["def _show(args):", "    import contextlib, io", "    try:",
-             "        with contextlib.redirect_stdout(io.StringIO()): out = _oracle.expected(args)", "        text = _scope['literal'](out)",
-             "        print(text if eval(text) == out and '\\n' not in text else '')", "    except Exception: print('')"]
-    calls = [f"_show({t.removeprefix(oracle_head(p))}" for t in p["tests"] + p["plus_tests"]]
-    return "\n".join([p["after"], *lines, *calls])
+) -> list:
+    "For each base and plus test an expression for the canonical output, to be evaluated after the program `p['after']`."
+    return [f"_oracle.expected({t.removeprefix(oracle_head(p))}" for t in p["tests"] + p["plus_tests"]]
 
 def oracle_head(p: dict) -> str: return f"assert _oracle({p['entry_point']}, "
 
 def freeze(
     p: dict,       # a problem whose tests use the oracle
-    outputs: list, # lines printed by `expected_code(p)`
+    outputs: list, # Python source of the value of each of `expected_calls(p)`, None for a value without a literal
 ) -> dict:
     "The problem with its canonical outputs written into the tests, so that the canonical solution need not run again."
     tests = p["tests"] + p["plus_tests"]

@@ -196,7 +196,7 @@ def _parquet(rows, file):
     file.write(buffer.getvalue())
     return len(rows)
 
-# %% ../nbs/00_records.ipynb #c3ac280c
+# %% ../nbs/00_records.ipynb #17f41b64
 def writer(name: str, home=None) -> str:
     "The stage whose notebook declares `#| writes:` `name`; '' if none does."
     for path in sorted((Path(home or root())/"nbs").glob("*.ipynb")):
@@ -204,6 +204,7 @@ def writer(name: str, home=None) -> str:
             if name in line.split(): return path.stem
     return ""
 
+# %% ../nbs/00_records.ipynb #7b833e3a
 @patch
 def _broken(self:Run, name, what):
     entry = load_register(self.artefacts/"artefacts.json").get(name, {})
@@ -232,7 +233,7 @@ def read(self:Run, name: str) -> list[dict]:
         with open(path, encoding="utf-8") as file: return [json.loads(line) for line in file]
     except (ValueError, OSError): raise self._broken(name, "cannot be read") from None
 
-# %% ../nbs/00_records.ipynb #e8d91505
+# %% ../nbs/00_records.ipynb #e52406b8
 def _keyed(key): return fingerprint([key, os.environ.get("CODEDPO_STAGE_KEY", "")])
 
 class Journal:
@@ -259,16 +260,18 @@ class Journal:
                 good += len(line)
         return good
 
-    def _put(self, line):
-        try:
-            self.file.write(line)
-            self.file.flush()
-            if time.monotonic() - self.synced > 1: os.fsync(self.file.fileno()); self.synced = time.monotonic()
-        except OSError as error: raise (_full(self.path) if no_space(error) else error) from None
+# %% ../nbs/00_records.ipynb #ed020b0a
+@patch
+def _put(self:Journal, line): # raises `DiskFullError`; what is torn is dropped when the journal is opened again
+    try:
+        self.file.write(line)
+        self.file.flush()
+        if time.monotonic() - self.synced > 1: os.fsync(self.file.fileno()); self.synced = time.monotonic()
+    except OSError as error: raise (_full(self.path) if no_space(error) else error) from None
 
 def _hashable(k): return tuple(map(_hashable, k)) if isinstance(k, (list, tuple)) else k
 
-# %% ../nbs/00_records.ipynb #7505c65f
+# %% ../nbs/00_records.ipynb #80880458
 @patch
 def append(self:Journal, k, # key of the row: a string, a number, or a tuple of them
            row): # anything that JSON can hold
@@ -286,6 +289,7 @@ def rows(self:Journal) -> list:
     "All rows, in the order in which they were first added."
     return list(self.seen.values())
 
+# %% ../nbs/00_records.ipynb #97ec746c
 @patch
 def __contains__(self:Journal, k): return _hashable(k) in self.seen
 @patch
@@ -331,7 +335,7 @@ def progress(iterable, total: int = None, desc: str = ""):
         yield item
         report_progress(desc, n, total)
 
-# %% ../nbs/00_records.ipynb #4172dbbc
+# %% ../nbs/00_records.ipynb #6ae15fc0
 LIBRARIES = "torch transformers trl peft datasets tokenizers numpy".split()
 
 def versions() -> dict:
@@ -342,6 +346,7 @@ def versions() -> dict:
         except importlib.metadata.PackageNotFoundError: pass
     return found
 
+# %% ../nbs/00_records.ipynb #29b3f920
 def in_order(item): return item[1]["stage"], item[1]["order"], item[0]
 
 @patch
@@ -366,7 +371,7 @@ def style():
         "savefig.facecolor": "white", "font.sans-serif": ["DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False,
         "grid.color": "#e4e4e4", "grid.linewidth": .7, "axes.edgecolor": "#444444", "legend.frameon": False, "pdf.fonttype": 42})
 
-# %% ../nbs/00_records.ipynb #3d46b482
+# %% ../nbs/00_records.ipynb #5fb55a4f
 @dataclass
 class Picture:
     "A recorded figure; shows itself in a notebook."
@@ -379,6 +384,7 @@ class Picture:
         width = int.from_bytes(png[16:20], "big") * 100 // DPI
         return {"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}, {"image/png": {"width": width}}
 
+# %% ../nbs/00_records.ipynb #ed2e2f36
 DPI = 200
 
 def _image(fig, format, caption):
@@ -388,6 +394,7 @@ def _image(fig, format, caption):
         fig.savefig(buffer, format=format, dpi=DPI, metadata=meta, bbox_inches="tight", pad_inches=.06, facecolor="white", transparent=False)
     return buffer.getvalue()
 
+# %% ../nbs/00_records.ipynb #4b076cae
 @patch
 def figure(self:Run, fig, # matplotlib figure, or axes or grid that has one
            name: str, # of the files, and in the manifest
@@ -404,7 +411,7 @@ def figure(self:Run, fig, # matplotlib figure, or axes or grid that has one
     self._record("figure", name, caption, files, timing)
     return Picture(self.dir/files[1], caption)
 
-# %% ../nbs/00_records.ipynb #953ef5c6
+# %% ../nbs/00_records.ipynb #927bdc99
 def significant(x, # number, text or None
                 digits: int # significant ones of a float; whole numbers stay as they are
                ) -> str:
@@ -413,6 +420,7 @@ def significant(x, # number, text or None
     if not isinstance(x, numbers.Real) or isinstance(x, numbers.Integral): return str(x)
     return f"{x:.0f}" if 10**digits <= abs(x) < 1e9 else f"{x + 0.:.{digits}g}"
 
+# %% ../nbs/00_records.ipynb #81da17b3
 @dataclass
 class Table:
     "A recorded table; shows itself in a notebook as Markdown."
@@ -434,7 +442,7 @@ class Table:
 
     def _repr_markdown_(self): return f"**{self.caption}**\n\n{self.markdown()}"
 
-# %% ../nbs/00_records.ipynb #a47c3391
+# %% ../nbs/00_records.ipynb #fab5ba7c
 def tabulate(data, # DataFrame (an index with a name becomes columns) or list of dictionaries
              caption: str = "") -> Table:
     "`data` as a `Table`."
@@ -446,6 +454,7 @@ def tabulate(data, # DataFrame (an index with a name becomes columns) or list of
         rows = [[row.get(c) for c in columns] for row in data]
     return Table(columns, rows, caption)
 
+# %% ../nbs/00_records.ipynb #e47f4419
 @patch
 def table(self:Run, data, # DataFrame or list of dictionaries
           name: str, # of the files, and in the manifest

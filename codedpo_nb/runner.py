@@ -10,11 +10,12 @@ __all__ = ['EXIT', 'WORDS', 'BOOT', 'FULL', 'StageFailed', 'BadInput', 'Locked',
            'duration', 'locked', 'costs', 'note_cost', 'chosen', 'run_stage', 'run', 'stale', 'check_export', 'dry_run',
            'main']
 
-# %% ../nbs/00_runner.ipynb #87cf9998
+# %% ../nbs/00_runner.ipynb #19ef01b8
 import argparse, ast, csv, difflib, fcntl, heapq, importlib.util, json, os, re, shutil, signal, statistics, sys, tempfile, threading, time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from fastcore.basics import patch
 from .records import (ArtefactError, DiskFullError, Run, digest, fingerprint, in_order, load_register, no_space, register, root, shown,
                                 tabulate, versions, write_text, writing)
 
@@ -28,7 +29,7 @@ class Locked(Exception):
 
 EXIT = {StageFailed: 1, BadInput: 2, Locked: 3, DiskFullError: 4, ArtefactError: 5, KeyboardInterrupt: 130}
 
-# %% ../nbs/00_runner.ipynb #06d143db
+# %% ../nbs/00_runner.ipynb #eb02dff7
 @dataclass
 class Stage:
     "A notebook that reads and writes artefacts."
@@ -39,6 +40,7 @@ class Stage:
     params: dict # its parameters with their defaults
     code: list # sources of its code cells
 
+# %% ../nbs/00_runner.ipynb #f5b77ea5
 def _literals(source, where):
     found = {}
     for node in ast.parse(source).body:
@@ -59,7 +61,7 @@ def read_stage(path) -> Stage | None:
     reads, writes = (" ".join(lines).split() for lines in flows)
     return Stage(Path(path).stem, Path(path), reads, writes, _literals(tagged[0], shown(path)), code)
 
-# %% ../nbs/00_runner.ipynb #c106b3ce
+# %% ../nbs/00_runner.ipynb #5274de3f
 def _did_you_mean(word, known): return "".join(f"; did you mean {w!r}?" for w in difflib.get_close_matches(str(word), list(known), 1))
 
 def writers(stages: list) -> dict:
@@ -71,6 +73,7 @@ def writers(stages: list) -> dict:
             found[name] = stage
     return found
 
+# %% ../nbs/00_runner.ipynb #f2793b5a
 def find_stages(nbs) -> list[Stage]:
     "The stages in the folder `nbs`, each after the writers of what it reads."
     stages = [stage for stage in map(read_stage, sorted(Path(nbs).glob("[0-9]*.ipynb"))) if stage]
@@ -87,7 +90,7 @@ def find_stages(nbs) -> list[Stage]:
         del waiting[min(ready)]
     return ordered
 
-# %% ../nbs/00_runner.ipynb #23032bb4
+# %% ../nbs/00_runner.ipynb #b34fa933
 def profile_file(profile: str, base) -> Path:
     "File of the profile with this name in `profiles/`, or at this path if it ends in .yaml."
     if profile.endswith((".yaml", ".yml")):
@@ -97,6 +100,7 @@ def profile_file(profile: str, base) -> Path:
     if profile not in known: raise BadInput(f"There is no profile {profile!r}: profiles/ has {', '.join(known) or 'none'}{_did_you_mean(profile, known)}")
     return Path(base)/"profiles"/f"{profile}.yaml"
 
+# %% ../nbs/00_runner.ipynb #89a13cba
 def load_profile(path) -> dict:
     "Values of a profile with their places in the file: `{name: (value, 'file, line n')}`."
     import yaml
@@ -112,7 +116,7 @@ def load_profile(path) -> dict:
         found[key.value] = yaml.safe_load(yaml.serialize(value)), where
     return found
 
-# %% ../nbs/00_runner.ipynb #469de4d2
+# %% ../nbs/00_runner.ipynb #54d8b021
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list", tuple: "a list", dict: "a mapping"}
 
 def fits(value, default) -> bool:
@@ -122,6 +126,7 @@ def fits(value, default) -> bool:
     if isinstance(default, float): return isinstance(value, (int, float)) and not isinstance(value, bool)
     return type(value) is type(default)
 
+# %% ../nbs/00_runner.ipynb #815617c5
 def check_profile(values: dict, # of `load_profile`
                   stages: list):
     "Raise `BadInput` for the first value that no stage declares, or that is of another type than its default."
@@ -136,7 +141,7 @@ def check_profile(values: dict, # of `load_profile`
                 raise BadInput(f"{where}: {name} is {value!r}, but {stage.name} wants {WORDS[type(default)]} such as {default!r}"
                                + ("; YAML takes 1.0e-4 as a number, 1e-4 as a text" if number else ""))
 
-# %% ../nbs/00_runner.ipynb #312b5244
+# %% ../nbs/00_runner.ipynb #29d15a1c
 def meaning(source: str) -> str:
     "`source` without comments, layout and docstrings; unchanged if it is not plain Python."
     try: tree = ast.parse(source)
@@ -146,6 +151,7 @@ def meaning(source: str) -> str:
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(getattr(body[0].value, "value", None), str): body.pop(0)
     return ast.dump(tree)
 
+# %% ../nbs/00_runner.ipynb #4b1456cb
 def _imported(source, package): # names of `package`'s modules that the source imports
     try: nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError: return set(re.findall(rf"\b{package}\.(\w+)", source))
@@ -169,7 +175,7 @@ def modules(code: list, # sources
                 found[name] = fingerprint(meaning(todo[-1]))
     return found
 
-# %% ../nbs/00_runner.ipynb #80634e29
+# %% ../nbs/00_runner.ipynb #db73f29e
 @dataclass
 class Plan:
     "A profile made ready: where things are, and what each stage is passed."
@@ -200,6 +206,7 @@ class Plan:
                 | {f"input {name}": inputs.get(name, {}).get("digest") for name in stage.reads}
                 | {f"version of {name}": value for name, value in versions().items()})
 
+# %% ../nbs/00_runner.ipynb #2bbcaecf
 def make_plan(profile: str, base) -> Plan:
     "Read notebooks and profile, and check them against one another."
     path, stages = profile_file(profile, base), find_stages(Path(base)/"nbs")
@@ -242,10 +249,11 @@ def settle(plan: Plan, stage: Stage, recorded: set, depends: dict):
         if entry["stage"] == stage.name: outputs |= {file: entry.get("digests", {}).get(file) for file in entry["files"]}
     with register(plan.artefacts/"state.json") as state: state[stage.name] = dict(depends=depends, outputs=outputs)
 
-# %% ../nbs/00_runner.ipynb #9dac9912
+# %% ../nbs/00_runner.ipynb #c2ff3247
 def _tidy_text(text, base):
     return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", "".join(text).replace(f"{base}/", "").replace(str(base), "."))
 
+# %% ../nbs/00_runner.ipynb #a8b1a602
 def tidy(nb: dict, # executed notebook, changed in place
          base, # folder whose name should not appear in outputs
          stderr: bool = False # keep what was printed to standard error?
@@ -268,6 +276,7 @@ def tidy(nb: dict, # executed notebook, changed in place
         if "outputs" in cell: cell["outputs"] = kept
     return nb
 
+# %% ../nbs/00_runner.ipynb #017a68d8
 def notebook_text(nb: dict) -> str:
     "The text of a notebook's file, one line of source or output a line, as Jupyter writes it."
     lines = lambda value: "".join(value).splitlines(keepends=True)
@@ -292,7 +301,7 @@ def refresh(stage: Stage, executed, base):
     text = notebook_text(tidy(source, base))
     if text != Path(executed).read_text(encoding="utf-8"): write_text(executed, text)
 
-# %% ../nbs/00_runner.ipynb #b3f666a7
+# %% ../nbs/00_runner.ipynb #33fee1fb
 BOOT = ("import ctypes, sys; prctl = getattr(ctypes.CDLL(None), 'prctl', None); prctl and prctl(1, 9); sys.path[:1] == [''] and sys.path.pop(0); "
         "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()")
 
@@ -306,6 +315,7 @@ def socket_folder(name):
     try: yield folder
     finally: shutil.rmtree(folder, ignore_errors=True)
 
+# %% ../nbs/00_runner.ipynb #dbb337ea
 def kernel_manager(folder):
     "Class of kernel managers that start this Python, with sockets in `folder`."
     from jupyter_client.kernelspec import KernelSpec
@@ -313,7 +323,7 @@ def kernel_manager(folder):
     class Manager(AsyncKernelManager):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
-            self.transport, self.ip = "ipc", str(folder/"k")
+            self.transport, self.ip, self.shutdown_wait_time = "ipc", str(folder/"k"), 2.
         kernel_spec = KernelSpec(argv=[sys.executable, "-c", BOOT, "-f", "{connection_file}", "--IPKernelApp.log_level=50"], display_name="python3", language="python")
     return Manager
 
@@ -336,7 +346,7 @@ def kernel_environment(plan: Plan, key: str, running, sockets) -> dict:
                 TOKENIZERS_PARALLELISM="false", JUPYTER_RUNTIME_DIR=sockets, IPYTHONDIR=sockets/"ipython", CODEDPO_ROOT=plan.base,
                 CODEDPO_STAGE_KEY=key, CODEDPO_PROGRESS_FILE=running/"progress.jsonl", CODEDPO_RECORDED=running/"recorded.jsonl")
 
-# %% ../nbs/00_runner.ipynb #4ac7f6ad
+# %% ../nbs/00_runner.ipynb #46493491
 FULL = re.compile(r"No space left|Disk quota exceeded|File too large|Errno (28|27|122)")
 
 def explained(error, # PapermillExecutionError
@@ -350,6 +360,7 @@ def explained(error, # PapermillExecutionError
     if error.ename == "ArtefactError": return ArtefactError(f"{stage.name}: {said} {more}")
     return StageFailed(f"{stage.name} failed in its cell [{error.exec_count}] with {error.ename}: {said} {more}")
 
+# %% ../nbs/00_runner.ipynb #0f51bec3
 def execute(plan: Plan, stage: Stage, key: str, running: Path):
     "Execute the notebook of `stage`; keep it as `NAME.ipynb`, or as `NAME.failed.ipynb` when it fails."
     import papermill
@@ -369,7 +380,7 @@ def execute(plan: Plan, stage: Stage, key: str, running: Path):
     write_text(done, notebook_text(tidy(json.loads(json.dumps(nb)), plan.base)))
     failed.unlink(missing_ok=True)
 
-# %% ../nbs/00_runner.ipynb #d3b38578
+# %% ../nbs/00_runner.ipynb #bba2c557
 def memory() -> float:
     "Resident memory of all processes below this one, in MB; shared pages count in each."
     import psutil
@@ -379,6 +390,7 @@ def memory() -> float:
         except psutil.Error: pass
     return total/2**20
 
+# %% ../nbs/00_runner.ipynb #4a29cea9
 def last_line(path) -> dict:
     "The last whole JSON line of a file that somebody else is writing; {} if there is none."
     try:
@@ -388,6 +400,7 @@ def last_line(path) -> dict:
             return json.loads(lines[-1]) if lines else {}
     except (OSError, ValueError): return {}
 
+# %% ../nbs/00_runner.ipynb #7e81e9c8
 @contextmanager
 def watch(running: Path, key: str, tick):
     "Sample memory and progress every half second while the block runs; yields `{'seconds', 'peak_mb'}`, kept up to date."
@@ -412,53 +425,77 @@ def watch(running: Path, key: str, tick):
         thread.join()
         cost["seconds"] = earlier + time.monotonic() - begun
 
-# %% ../nbs/00_runner.ipynb #ec6d39ee
+# %% ../nbs/00_runner.ipynb #c9127737
 class Display:
     "What a person sees of a run."
     def __init__(self, weights: dict, # expected seconds of each stage
-                 file=None):
+                 paced: bool = True, # are they known, so that the bar may move within a stage?
+                 file=None): # where to show it; standard error if not given
+        self.weights, self.file, self.n, self.inner = weights, file or sys.stderr, 0, None
+        self.tty, self.paced = self.file.isatty(), paced
+        self.bar = self.make(sum(weights.values()), 0, "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}")
+
+    def make(self, total, position, form):
         from tqdm import tqdm
-        self.weights, self.file, self.n, self.said, self.loop = weights, file or sys.stderr, 0, 0, None
-        self.tty = self.file.isatty()
-        options = dict(file=self.file, disable=not self.tty, dynamic_ncols=True)
-        self.bar = tqdm(total=sum(weights.values()), position=0, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}", **options)
-        self.inner = tqdm(total=1, position=1, leave=False, bar_format="{desc} |{bar}| {n:.0f}/{total:.0f} [{elapsed}<{remaining}]", **options)
+        return tqdm(total=total, position=position, leave=position == 0, bar_format=form, file=self.file, disable=not self.tty, dynamic_ncols=True)
 
-    def say(self, text):
-        if self.tty: self.bar.write(text, file=self.file)
-        else: print(text, file=self.file, flush=True)
+# %% ../nbs/00_runner.ipynb #4bcb60e6
+@patch
+def say(self:Display, text):
+    "A line above the bars."
+    if self.tty: self.bar.write(text, file=self.file)
+    else: print(text, file=self.file, flush=True)
 
-    def begin(self, stage, why):
-        self.n, self.stage, self.done, self.loop, self.said = self.n + 1, stage, self.bar.n, None, time.monotonic()
-        self.bar.set_description_str(f"{self.label()}")
-        if not self.tty: self.say(f"{self.label()}: started ({why})")
+@patch
+def label(self:Display) -> str:
+    "Which stage of how many."
+    return f"[{self.n}/{len(self.weights)}] {self.stage}"
 
-    def label(self): return f"[{self.n}/{len(self.weights)}] {self.stage}"
+@patch
+def begin(self:Display, stage, why):
+    "`stage` begins, because of `why`; skipped if there is no reason."
+    self.n, self.stage, self.done, self.loop, self.said = self.n + 1, stage, self.bar.n, None, time.monotonic()
+    self.bar.set_description_str(self.label())
+    if not self.tty and why: self.say(f"{self.label()}: started ({why})")
 
-    def tick(self, elapsed, at):
-        self.bar.n = self.done + min(elapsed, .95*self.weights[self.stage])
-        self.bar.refresh()
-        if not at: return
-        if self.loop is None or self.loop["desc"] != at["desc"]:
-            self.loop = at
-            self.inner.reset(at["total"])
-            self.inner.set_description_str(f"      {at['desc']}")
-        self.inner.update(at["n"] - self.inner.n)
-        self.inner.refresh()
-        if not self.tty and time.monotonic() - self.said > 15:
-            self.said = time.monotonic()
-            self.say(f"{self.label()}: {at['desc']} {at['n']}/{at['total']}{time_left(self.loop, at)}")
+@patch
+def clear(self:Display):
+    "Take the bar of the inner loop away."
+    if self.inner: self.inner.close()
+    self.inner = None
 
-    def end(self, text):
-        self.bar.n = self.done + self.weights[self.stage]
-        self.inner.reset(1)
-        self.inner.set_description_str("")
-        self.say(f"{self.label()}: {text}")
+@patch
+def end(self:Display, text, ran=True):
+    "The stage has ended; one that was skipped leaves less to do, and says nothing of the speed."
+    self.clear()
+    if ran: self.bar.n = self.done + self.weights[self.stage]
+    else: self.bar.total -= self.weights[self.stage]
+    self.say(f"{self.label()}: {text}")
 
-    def close(self):
-        self.inner.close()
-        self.bar.close()
+@patch
+def close(self:Display):
+    "Leave the terminal as it was."
+    self.clear()
+    self.bar.close()
 
+# %% ../nbs/00_runner.ipynb #18a9cf71
+@patch
+def tick(self:Display, elapsed, at):
+    "Half a second has passed: `elapsed` in the stage, its loop is `at`."
+    if self.paced: self.bar.n = self.done + min(elapsed, .95*self.weights[self.stage])
+    self.bar.refresh()
+    if not at: return
+    if self.loop is None or self.loop["desc"] != at["desc"]:
+        self.clear()
+        self.loop, self.inner = at, self.make(at["total"], 1, "      {desc} |{bar}| {n:.0f}/{total_fmt} [{elapsed}<{remaining}]")
+        self.inner.set_description_str(at["desc"])
+    self.inner.update(at["n"] - self.inner.n)
+    self.inner.refresh()
+    if not self.tty and time.monotonic() - self.said > 15:
+        self.said = time.monotonic()
+        self.say(f"{self.label()}: {at['desc']} {at['n']}/{at['total']}{time_left(self.loop, at)}")
+
+# %% ../nbs/00_runner.ipynb #eaa1344a
 def time_left(first, at) -> str:
     "Time left of a loop, from two of its reports; '' while it cannot be known."
     if not at["total"] or at["n"] <= first["n"]: return ""
@@ -468,7 +505,7 @@ def duration(seconds: float) -> str:
     "Seconds as a person says them."
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds//60:.0f} min {seconds % 60:.0f} s"
 
-# %% ../nbs/00_runner.ipynb #0beb9d18
+# %% ../nbs/00_runner.ipynb #6c4da6f9
 @contextmanager
 def locked(plan: Plan):
     "Keep other runs of the same profile out of the block; `Locked` if one is there."
@@ -483,6 +520,7 @@ def locked(plan: Plan):
         lock.flush()
         yield
 
+# %% ../nbs/00_runner.ipynb #ac4b5929
 def costs(plan: Plan) -> dict:
     "Seconds and peak memory of each stage, from `timings/stages.csv`."
     try:
@@ -498,7 +536,7 @@ def note_cost(plan: Plan, stage: Stage, cost: dict):
     write_text(plan.dir/"timings/stages.csv", table.csv())
     write_text(plan.dir/"timings/stages.md", table.markdown())
 
-# %% ../nbs/00_runner.ipynb #4b964135
+# %% ../nbs/00_runner.ipynb #78edc6a3
 def chosen(plan: Plan, only: str = "", start_from: str = "") -> list[Stage]:
     "The stages to look at: all, one, or one and those after it."
     names = [stage.name for stage in plan.stages]
@@ -507,6 +545,7 @@ def chosen(plan: Plan, only: str = "", start_from: str = "") -> list[Stage]:
     if only: return [plan.stages[names.index(only)]]
     return plan.stages[names.index(start_from):] if start_from else plan.stages
 
+# %% ../nbs/00_runner.ipynb #e807110b
 def run_stage(plan: Plan, stage: Stage, force: bool, tick) -> dict:
     "Run one stage whatever its state, and return its cost."
     running, reader = plan.artefacts/"running", Run(plan.profile, stage.name, {}, home=plan.base)
@@ -528,7 +567,7 @@ def run_stage(plan: Plan, stage: Stage, force: bool, tick) -> dict:
     shutil.rmtree(running, ignore_errors=True)
     return cost
 
-# %% ../nbs/00_runner.ipynb #99616b84
+# %% ../nbs/00_runner.ipynb #1ffcaeb7
 def run(profile: str, # name of a profile, or path of a YAML file
         base=None, # folder of nbs/, profiles/ and outputs/; the repository if not given
         only: str = "", # this stage alone
@@ -540,13 +579,14 @@ def run(profile: str, # name of a profile, or path of a YAML file
     base = Path(base or root()).absolute()
     with environment(CODEDPO_ROOT=base): return _run(make_plan(profile, base), only, start_from, force, file)
 
+# %% ../nbs/00_runner.ipynb #b594173c
 def _run(plan, only, start_from, force, file):
     stages, ran, known = chosen(plan, only, start_from), [], costs(plan)
     check_export(plan.base)
     usual = statistics.median([c["seconds"] for c in known.values()] or [1.])
     with locked(plan):
         for leftover in plan.dir.rglob(".*.tmp"): leftover.unlink(missing_ok=True)
-        display = Display({s.name: known.get(s.name, {}).get("seconds", usual) for s in stages}, file)
+        display = Display({s.name: known.get(s.name, {}).get("seconds", usual) for s in stages}, bool(known), file)
         try:
             for stage in stages:
                 why = "forced" if force else why_run(plan, stage)
@@ -555,7 +595,7 @@ def _run(plan, only, start_from, force, file):
                     cost = run_stage(plan, stage, force, display.tick)
                     ran.append(stage.name)
                 else: refresh(stage, plan.dir/"notebooks"/f"{stage.name}.ipynb", plan.base)
-                display.end(f"done in {duration(cost['seconds'])}, at most {cost['peak_mb']:.0f} MB" if why else "unchanged")
+                display.end(f"done in {duration(cost['seconds'])}, at most {cost['peak_mb']:.0f} MB" if why else "unchanged", bool(why))
             from codedpo_nb.report import build
             display.say(f"Report: {shown(build(plan.dir))}")
         finally: display.close()
@@ -594,7 +634,7 @@ def dry_run(profile: str, base=None, only: str = "", start_from: str = "", force
         if why or maybe: open_ |= set(stage.writes)
     return rows
 
-# %% ../nbs/00_runner.ipynb #31acabdf
+# %% ../nbs/00_runner.ipynb #bae95d8b
 def _parser():
     codes = "exit codes: 0 done; 1 a stage failed; 2 bad input (profile, parameter, stage, or a package that differs from the notebooks); " \
             "3 the profile is being run already; 4 disk full; 5 an artefact is missing or damaged; 130 interrupted"
@@ -607,6 +647,7 @@ def _parser():
     parser.add_argument("--dry-run", action="store_true", help="tell what would run, and why, and run nothing")
     return parser
 
+# %% ../nbs/00_runner.ipynb #485e0e2d
 def _interrupt(*_): raise KeyboardInterrupt
 
 def main(argv=None) -> int:
@@ -617,7 +658,8 @@ def main(argv=None) -> int:
         if args.pop("dry_run"):
             for row in dry_run(**args): print(f"{row['stage']:16} {row['action']:8} {row['why']}")
         else: run(**args)
-    except tuple(EXIT) as error:
+    except (*EXIT, OSError) as error:
+        if no_space(error): error = DiskFullError(str(error) if isinstance(error, DiskFullError) else f"No space left ({error}): free some disk space and give the same command again")
         print(f"codedpo-run: {error if str(error) else 'interrupted; the same command continues where it was'}", file=sys.stderr)
-        return next(code for kind, code in EXIT.items() if isinstance(error, kind))
+        return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
     return 0

@@ -28,14 +28,12 @@ START = "from codedpo_nb.records import start, progress\nrun = start({0!r}, prof
 
 @pytest.fixture
 def base(tmp_path):
-    """Three stages; the numbers of the first two are against the order of their data."""
+    """Two stages, whose numbers are against the order of their data."""
     notebook(tmp_path/"nbs/02_squares.ipynb", '#| writes: squares.jsonl\nprofile = "smoke"\nseed = 0\nn = 4\nrate = 1.0', START.format("02_squares", "dict(n=n)"),
              'journal = run.journal("loop", key=n)\nfor i in progress(range(n), desc="squares"):\n    if i not in journal: journal.append(i, dict(x=i, y=i*i))',
              'run.write("squares.jsonl", journal.rows())', 'print("squares", n)')
     notebook(tmp_path/"nbs/01_sum.ipynb", '#| reads: squares.jsonl\n#| writes: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("01_sum", "{}"),
              'total = sum(row["y"] for row in run.read("squares.jsonl"))', 'run.write("sum.jsonl", [dict(total=total)])', 'run.table([dict(total=total)], "total", "The sum")')
-    notebook(tmp_path/"nbs/03_last.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_last", "{}"),
-             'run.table(run.read("sum.jsonl"), "last", "The same")')
     (tmp_path/"profiles").mkdir()
     (tmp_path/"profiles/smoke.yaml").write_text("profile: smoke\nn: 4\n")
     return tmp_path
@@ -58,6 +56,8 @@ def command(base, *args, **options):
 
 
 def test_order_skip_refresh_and_cut_off(base):
+    notebook(base/"nbs/03_last.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_last", "{}"),
+             'run.table(run.read("sum.jsonl"), "last", "The same")')
     assert go(base) == ["02_squares", "01_sum", "03_last"]
     first = results(base)
     assert go(base) == [] and results(base) == first
@@ -81,14 +81,14 @@ def test_order_skip_refresh_and_cut_off(base):
 def test_equal_runs_give_equal_bytes_and_the_record_is_complete(base):
     go(base)
     first = results(base)
-    assert go(base, force=True) == ["02_squares", "01_sum", "03_last"]
+    assert go(base, force=True) == ["02_squares", "01_sum"]
     assert results(base) == first
     text = first["notebooks/02_squares.ipynb"].decode()
     assert str(base) not in text and "papermill" not in text and '"id": "injected"' in text and "squares 4" in text
     report = (base/"outputs/smoke/report.html").read_text()
     assert "The sum" in report and "Time and memory" in report
     rows = (base/"outputs/smoke/timings/stages.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["stage", "02_squares", "01_sum", "03_last"] and float(rows[1].split(",")[2]) > 10
+    assert [row.split(",")[0] for row in rows] == ["stage", "02_squares", "01_sum"] and float(rows[1].split(",")[2]) > 10
 
 
 def test_spoiled_outputs_are_made_again(base):
@@ -96,7 +96,7 @@ def test_spoiled_outputs_are_made_again(base):
     first = results(base)
     squares = base/"outputs/smoke/artefacts/squares.jsonl"
     for spoil, stage in ((lambda: squares.write_bytes(squares.read_bytes()[:-5]), "02_squares"), (squares.unlink, "02_squares"),
-                         ((base/"outputs/smoke/tables/last.csv").unlink, "03_last")):
+                         ((base/"outputs/smoke/tables/total.csv").unlink, "01_sum")):
         spoil()
         assert go(base) == [stage] and results(base) == first
     squares.unlink()
@@ -106,10 +106,10 @@ def test_spoiled_outputs_are_made_again(base):
 
 def test_what_a_stage_no_longer_records_goes(base):
     go(base)
-    edit(base/"nbs/03_last.ipynb", '\\"last\\"', '\\"latest\\"')
-    assert go(base) == ["03_last"]
-    assert "tables/last.csv" not in results(base) and "tables/latest.csv" in results(base)
-    assert "tables/last" not in load_register(base/"outputs/smoke/manifest.json")
+    edit(base/"nbs/01_sum.ipynb", '\\"total\\", \\"The', '\\"whole\\", \\"The')
+    assert go(base) == ["01_sum"]
+    assert "tables/total.csv" not in results(base) and "tables/whole.csv" in results(base)
+    assert "tables/total" not in load_register(base/"outputs/smoke/manifest.json")
 
 
 def test_failure_is_one_sentence_and_the_next_call_goes_on(base):
@@ -118,7 +118,7 @@ def test_failure_is_one_sentence_and_the_next_call_goes_on(base):
     failed = base/"outputs/smoke/notebooks/01_sum.failed.ipynb"
     assert "Traceback" in failed.read_text()
     edit(base/"nbs/01_sum.ipynb", "seed == 1", "seed == 0")
-    assert go(base) == ["01_sum", "03_last"] and not failed.exists()
+    assert go(base) == ["01_sum"] and not failed.exists()
 
 
 def test_dead_kernel_is_one_sentence(base):
@@ -136,7 +136,7 @@ def test_kill_9_in_mid_stage_then_the_same_command(base):
     """The slow loop is killed together with its runner; the second call takes its rows from the journal and ends in the same tables."""
     edit(base/"nbs/02_squares.ipynb", "journal.append(i, dict(x=i, y=i*i))", "__import__('time').sleep(pause); journal.append(i, dict(x=i, y=i*i))")
     edit(base/"nbs/02_squares.ipynb", "n = 4", "n = 4\\npause = 0.0")
-    (base/"profiles/smoke.yaml").write_text("profile: smoke\nn: 20\npause: 0.1\n")
+    (base/"profiles/smoke.yaml").write_text("profile: smoke\nn: 14\npause: 0.1\n")
     process = command(base, "--profile", "smoke")
     journal = base/"outputs/smoke/artefacts/journals/02_squares/loop.jsonl"
     until = time.time() + 30
@@ -150,7 +150,7 @@ def test_kill_9_in_mid_stage_then_the_same_command(base):
     rows = journal.read_bytes()
     assert not (base/"outputs/smoke/tables").exists()
 
-    assert go(base) == ["02_squares", "01_sum", "03_last"]
+    assert go(base) == ["02_squares", "01_sum"]
     assert journal.read_bytes().startswith(rows[:rows.rindex(b"\n")]), "finished rows were not made again"
     again = results(base)
     go(base, force=True)
@@ -161,14 +161,14 @@ def test_interrupt_ends_the_kernel_and_says_so(base):
     edit(base/"nbs/02_squares.ipynb", "for i in", "import time; time.sleep(60)\\nfor i in")
     for sent in (signal.SIGINT, signal.SIGTERM):
         process = command(base)
-        until = time.time() + 30
-        while not psutil.Process(process.pid).children(recursive=True) and time.time() < until: time.sleep(.02)
-        time.sleep(1.5)
+        journal, until = base/"outputs/smoke/artefacts/journals/02_squares/loop.jsonl", time.time() + 30
+        while not journal.exists() and time.time() < until: time.sleep(.02)
         below = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(sent)
         assert process.wait(timeout=20) == 130
         assert "interrupted" in process.stderr.read()
         assert not [p for p in below if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        journal.unlink()
 
 
 def test_second_run_of_a_profile_is_refused_and_a_dead_one_is_not_in_the_way(base):
@@ -185,7 +185,7 @@ def test_full_disk(base):
     with pytest.raises(DiskFullError, match="01_sum: No space left to write .*sum.jsonl: free some disk space.*finished work is intact"): go(base)
     assert not list((base/"outputs").rglob("*.tmp"))
     edit(base/"nbs/01_sum.ipynb", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));", "")
-    assert go(base) == ["01_sum", "03_last"]
+    assert go(base) == ["01_sum"]
 
 
 @pytest.mark.parametrize("yaml, why", [
@@ -200,8 +200,8 @@ def test_bad_profiles(base, yaml, why, capsys):
 
 def test_bad_names_and_exit_codes(base, capsys, monkeypatch):
     monkeypatch.setenv("CODEDPO_ROOT", str(base))
-    for args, code, said in [(["--profile", "smoek"], 2, "did you mean 'smoke'?"), (["--only", "01_sun"], 2, "did you mean '01_sum'?"), (["--from", "9"], 2, "the stages are 02_squares, 01_sum, 03_last"),
-                             (["--profile", "no.yaml"], 2, "There is no profile file no.yaml"), (["--only", "03_last"], 5, "sum.jsonl is missing")]:
+    for args, code, said in [(["--profile", "smoek"], 2, "did you mean 'smoke'?"), (["--only", "01_sun"], 2, "did you mean '01_sum'?"), (["--from", "9"], 2, "the stages are 02_squares, 01_sum"),
+                             (["--profile", "no.yaml"], 2, "There is no profile file no.yaml"), (["--only", "01_sum"], 5, "squares.jsonl is missing")]:
         assert runner.main(args) == code
         err = capsys.readouterr().err
         assert said in err and "Traceback" not in err
@@ -243,7 +243,7 @@ def test_terminal_shows_two_bars_and_a_file_shows_lines(base):
     class Terminal(io.StringIO):
         def isatty(self): return True
     for file in (Terminal(), io.StringIO()):
-        display = runner.Display({"01_a": 10., "02_b": 5.}, file)
+        display = runner.Display({"01_a": 10., "02_b": 5.}, True, file)
         display.begin("01_a", "forced")
         display.tick(1., dict(desc="sampling", n=0, total=50, t=0.))
         display.tick(2., dict(desc="sampling", n=20, total=50, t=2.))
@@ -252,3 +252,14 @@ def test_terminal_shows_two_bars_and_a_file_shows_lines(base):
         text = file.getvalue()
         assert "[1/2] 01_a" in text and "done in 4 s" in text
         assert ("sampling" in text and "20/50" in text) == file.isatty()
+
+
+def test_a_file_hears_of_a_long_loop_with_the_time_left(monkeypatch):
+    file = io.StringIO()
+    display = runner.Display({"01_a": 10.}, True, file)
+    display.begin("01_a", "forced")
+    display.tick(1., dict(desc="sampling", n=0, total=50, t=0.))
+    display.said -= 16
+    display.tick(17., dict(desc="sampling", n=10, total=50, t=20.))
+    display.tick(18., dict(desc="sampling", n=11, total=50, t=22.))
+    assert file.getvalue().splitlines()[1:] == ["[1/1] 01_a: sampling 10/50, 80 s left"]

@@ -7,10 +7,10 @@ __all__ = ['FIELDS', 'STOPS', 'AS_SETS', 'NOT_NONE', 'EACH_TUPLE', 'LISTS_OF_TUP
            'SECOND_TUPLE', 'TUPLES_OF_TUPLES', 'ALL_TUPLES', 'BENCHMARKS', 'KINDS', 'ITEMS', 'MAY_BE_EMPTY', 'EVALPLUS',
            'SOURCES', 'BenchmarkError', 'problem', 'validate', 'assemble', 'cut', 'is_floats', 'close', 'agree',
            'is_root', 'pyramid_surface', 'digit_distance', 'accepts', 'Oracle', 'literal', 'oracle_code', 'oracle_test',
-           'expected_calls', 'oracle_head', 'freeze', 'read_rows', 'list_rows', 'from_humaneval', 'from_evalplus',
-           'entry_point', 'from_mbpp', 'ids', 'tuples', 'mbpp_inputs', 'named', 'data_folder', 'find', 'check_types',
-           'to_problems', 'load', 'cache_folder', 'fetch', 'download', 'from_hub', 'describe', 'mark', 'pass_at_k',
-           'truth_program']
+           'expected_calls', 'oracle_head', 'freeze', 'freeze_all', 'read_rows', 'list_rows', 'from_humaneval',
+           'from_evalplus', 'entry_point', 'from_mbpp', 'ids', 'tuples', 'mbpp_inputs', 'named', 'data_folder', 'find',
+           'check_types', 'to_problems', 'load', 'cache_folder', 'fetch', 'download', 'from_hub', 'describe', 'mark',
+           'pass_at_k', 'truth_program']
 
 # %% ../nbs/00_benchmarks.ipynb #98f82018
 import gzip, hashlib, inspect, json, os, re
@@ -146,14 +146,16 @@ class Oracle:
         expected = known[0] if known else self.expected(args)
         return accepts(self.name, args, answer(*args), expected, self.atol)
 
-# %% ../nbs/00_benchmarks.ipynb #41293d7c
+# %% ../nbs/00_benchmarks.ipynb #60ede1f9
 def literal(x) -> str:
     "Python source of a value; unlike `repr` also for infinities and nan inside containers."
-    if isinstance(x, float) and (x != x or abs(x) == float("inf")): return f"float('{x}')"
+    text = repr(x)
+    if "inf" not in text and "nan" not in text: return text
+    if isinstance(x, float): return f"float('{x}')"
     if type(x) is tuple: return "(" + "".join(literal(v) + ", " for v in x) + ")"
     if type(x) is list: return "[" + ", ".join(map(literal, x)) + "]"
     if type(x) is dict: return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in x.items()) + "}"
-    return repr(x)
+    return text
 
 def oracle_code(name: str, canonical: str, atol: float) -> str:
     "Code that defines `_oracle`, to go between an answer and the tests."
@@ -167,7 +169,7 @@ def oracle_test(name: str, args) -> str:
     "A test that an answer agrees with the canonical solution on `args`."
     return f"assert _oracle({name}, {literal(tuple(args))})"
 
-# %% ../nbs/00_benchmarks.ipynb #f8e362b7
+# %% ../nbs/00_benchmarks.ipynb #5e7f7383
 def expected_calls(
     p: dict, # a problem whose tests use the oracle
 ) -> list:
@@ -185,6 +187,15 @@ def freeze(
     if len(outputs) != len(tests): raise BenchmarkError(f"{p['task_id']}: {len(outputs)} canonical outputs for {len(tests)} tests")
     tests = [f"{t[:-1]}, {o})" if o else t for t, o in zip(tests, outputs)]
     return p | dict(tests=tests[:len(p["tests"])], plus_tests=tests[len(p["tests"]):])
+
+def freeze_all(
+    problems: list, # problems whose tests use the oracle
+    **kwargs,       # of `sandbox.evaluate`: limits, workers, journal, progress, pool
+) -> list:
+    "The problems with their canonical outputs, computed in the sandbox, written into the tests."
+    from codedpo_nb import sandbox
+    rows = sandbox.evaluate([p["after"] for p in problems], [expected_calls(p) for p in problems], **kwargs)
+    return [freeze(p, [literal(v) if verdict == "pass" else None for verdict, v in row]) for p, row in zip(problems, rows)]
 
 # %% ../nbs/00_benchmarks.ipynb #653b571d
 def read_rows(

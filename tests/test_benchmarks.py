@@ -102,15 +102,13 @@ def test_oracle_keeps_the_input_of_the_reference_apart(verdicts):
 
 def test_frozen_outputs_give_the_same_verdicts(verdicts):
     p = B.from_evalplus(PLUS | dict(canonical_solution="    print('noise')\n    return float('inf') if x > 9 else (x / 2, {x})\n"), "humaneval+")
-    scope = {}
-    exec(p["after"], scope)
-    out = [B.literal(eval(call, scope)) for call in B.expected_calls(p)]
-    assert out == ["(0.5, {1.0}, )", "(1.5, {3}, )", "float('inf')"]
-    frozen = B.freeze(p, out)
+    (frozen,) = B.freeze_all([p], workers=1)
+    assert [t.split(", ", 1)[1] for t in frozen["tests"] + frozen["plus_tests"]] == [
+        "(1.0,), (0.5, {1.0}))", "(3,), (1.5, {3}))", "(10,), float('inf'))"]
     for answer in (p["canonical"], "    return float('inf')\n"):
         tests = p["tests"] + p["plus_tests"], frozen["tests"] + frozen["plus_tests"]
         assert verdicts(B.assemble(p, answer), tests[0]) == verdicts(B.assemble(frozen, answer), tests[1])
-    unstorable = B.freeze(p, [None, "(1.5, {3}, )", None])
+    unstorable = B.freeze(p, [None, "(1.5, {3})", None])
     assert unstorable["tests"] == p["tests"] and unstorable["plus_tests"][0] != p["plus_tests"][0]
     with pytest.raises(B.BenchmarkError, match="1 canonical outputs for 3 tests"): B.freeze(p, ["1"])
 
@@ -276,4 +274,4 @@ def test_canonical_solutions_pass_and_stubs_fail(load, name):
 
 def test_tuples_are_put_back_as_evalplus_does(load):
     problems = {p["task_id"]: p for p in load("mbpp+")}
-    if "Mbpp/2" in problems: assert problems["Mbpp/2"]["tests"][0] == "assert _oracle(similar_elements, ((3, 4, 5, 6, ), (5, 7, 4, 10, ), ))"
+    if "Mbpp/2" in problems: assert problems["Mbpp/2"]["tests"][0] == "assert _oracle(similar_elements, ((3, 4, 5, 6), (5, 7, 4, 10)))"

@@ -52,7 +52,8 @@ $(LOCKED): requirements.lock
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: $(PYTHON) is $$("$(PYTHON)" --version 2>&1), but Python 3.11 is needed; give it as PYTHON=/path/to/python3.11" >&2; exit 1; }
 	"$(PYTHON)" -m venv --clear .venv
-	$(BIN)/python -m pip install --requirement requirements.lock
+	@echo "make: installing the packages of requirements.lock into .venv; this takes a few minutes, once"
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	@touch $@
 
 $(READY): $(LOCKED) settings.ini setup.py pyproject.toml

@@ -360,7 +360,7 @@ def explained(error, # PapermillExecutionError
     if error.ename == "ArtefactError": return ArtefactError(f"{stage.name}: {said} {more}")
     return StageFailed(f"{stage.name} failed in its cell [{error.exec_count}] with {error.ename}: {said} {more}")
 
-# %% ../nbs/00_runner.ipynb #0f51bec3
+# %% ../nbs/00_runner.ipynb #88777fa8
 def execute(plan: Plan, stage: Stage, key: str, running: Path):
     "Execute the notebook of `stage`; keep it as `NAME.ipynb`, or as `NAME.failed.ipynb` when it fails."
     import papermill
@@ -378,7 +378,6 @@ def execute(plan: Plan, stage: Stage, key: str, running: Path):
             raise StageFailed(f"{stage.name}: its kernel was killed, as happens when memory runs out: free some memory and give the same command "
                               "again, which continues where it was") from None
     write_text(done, notebook_text(tidy(json.loads(json.dumps(nb)), plan.base)))
-    failed.unlink(missing_ok=True)
 
 # %% ../nbs/00_runner.ipynb #bba2c557
 def memory() -> float:
@@ -579,7 +578,7 @@ def run(profile: str, # name of a profile, or path of a YAML file
     base = Path(base or root()).absolute()
     with environment(CODEDPO_ROOT=base): return _run(make_plan(profile, base), only, start_from, force, file)
 
-# %% ../nbs/00_runner.ipynb #b594173c
+# %% ../nbs/00_runner.ipynb #2a1503c0
 def _run(plan, only, start_from, force, file):
     stages, ran, known = chosen(plan, only, start_from), [], costs(plan)
     check_export(plan.base)
@@ -595,6 +594,7 @@ def _run(plan, only, start_from, force, file):
                     cost = run_stage(plan, stage, force, display.tick)
                     ran.append(stage.name)
                 else: refresh(stage, plan.dir/"notebooks"/f"{stage.name}.ipynb", plan.base)
+                (plan.dir/"notebooks"/f"{stage.name}.failed.ipynb").unlink(missing_ok=True)
                 display.end(f"done in {duration(cost['seconds'])}, at most {cost['peak_mb']:.0f} MB" if why else "unchanged", bool(why))
             from codedpo_nb.report import build
             display.say(f"Report: {shown(build(plan.dir))}")

@@ -119,6 +119,10 @@ def test_failure_is_one_sentence_and_the_next_call_goes_on(base):
     assert "Traceback" in failed.read_text()
     edit(base/"nbs/01_sum.ipynb", "seed == 1", "seed == 0")
     assert go(base) == ["01_sum"] and not failed.exists()
+    edit(base/"nbs/01_sum.ipynb", "seed == 0", "seed == 1")
+    with pytest.raises(StageFailed): go(base)
+    edit(base/"nbs/01_sum.ipynb", "seed == 1", "seed == 0")  # as it was: the result of before is still good
+    assert go(base) == [] and not failed.exists()
 
 
 def test_dead_kernel_is_one_sentence(base):

@@ -296,6 +296,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'codedpo_nb.sandbox._readable': ('sandbox.html#_readable', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._receive': ('sandbox.html#_receive', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._refuser': ('sandbox.html#_refuser', 'codedpo_nb/sandbox.py'),
+                                    'codedpo_nb.sandbox._renew': ('sandbox.html#_renew', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._reporter': ('sandbox.html#_reporter', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._search': ('sandbox.html#_search', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._send': ('sandbox.html#_send', 'codedpo_nb/sandbox.py'),

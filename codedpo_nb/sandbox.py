@@ -290,14 +290,14 @@ def _count(code, scope):
     if count > budget: raise late
     return str(count)
 
-# %% ../nbs/00_sandbox.ipynb #f90ffcaf
+# %% ../nbs/00_sandbox.ipynb #8498d469
 def _timer(scope, call):
     "Function from a number of calls to the CPU seconds of one; arguments are built outside the clock."
     body = ast.parse(call, mode="eval").body
     plain = isinstance(body, ast.Call) and not body.keywords and not any(isinstance(a, ast.Starred) for a in body.args)
     args = "".join(ast.unparse(a) + ", " for a in body.args) if plain else ""
     function = eval(ast.unparse(body.func) if plain else f"lambda: {call}", scope)
-    make, clock = eval(f"lambda: ({args})", scope), time.process_time
+    make, clock = eval(f"lambda: ({args})", scope), time.thread_time
     def run(n):
         built = [make() for _ in range(n)]
         start = clock()
@@ -324,13 +324,13 @@ def _clocks(spec, scope):
 
 _ACTS = dict(test=None, value=_value, cost=_count, clock=_clocks)
 
-# %% ../nbs/00_sandbox.ipynb #cd3574b6
+# %% ../nbs/00_sandbox.ipynb #c4c02e68
 def _child(job):
     "Run the job's program and tests, reporting each; never returns."
     module = sys.modules["solution"] = types.ModuleType("solution")
     scope, source, codes, limit, count = module.__dict__, job["source"], job["codes"], job["limit"], len(job["codes"])
     act, mode, event, raw = _ACTS[job["kind"]], "exec" if job["kind"] == "test" else "eval", _EVENT, job["kind"] == "clock"
-    audit, setitimer, prof, clock, leave, seed = sys.audit, signal.setitimer, signal.ITIMER_PROF, time.process_time, os._exit, random.seed
+    audit, setitimer, prof, clock, leave, seed = sys.audit, signal.setitimer, signal.ITIMER_PROF, time.thread_time, os._exit, random.seed
     Fail, Memory, Exit, Late, name_of, join, kind = AssertionError, MemoryError, SystemExit, _Late, type.__dict__["__name__"].__get__, "".join, type
     run, make, text_kind, disable, enable, copy = exec, compile, str, gc.disable, gc.enable, dict
     for step in range(-2, count + 1):
@@ -513,7 +513,7 @@ def _enter(kernel, jobs, replies, job, pipe, token):
 
 _START = "import sys; sys.path.insert(0, {!r}); from codedpo_nb.sandbox import _serve, _child; _child(_serve())"
 
-# %% ../nbs/00_sandbox.ipynb #c518719f
+# %% ../nbs/00_sandbox.ipynb #716ea1c5
 def _command():
     import importlib.util
     home = Path(importlib.util.find_spec("codedpo_nb").origin).parent.parent
@@ -531,7 +531,8 @@ class _Server:
 
     def give(self, batch):
         self.busy = list(batch)
-        _send(self.outbox, batch)
+        try: _send(self.outbox, batch)
+        except OSError: pass   # it died, which shows when its answer is read
 
     def take(self):
         "The next `(job, answer)`, or None if the server died."
@@ -567,10 +568,11 @@ class Pool:
     def close(self):
         while self.servers: self.servers.pop().close()
 
-# %% ../nbs/00_sandbox.ipynb #9566407f
+# %% ../nbs/00_sandbox.ipynb #10088846
 def _answers(pool, jobs):
     "Deal `jobs` to the servers; yields `(job, answer)` as they come."
     queue = list(reversed(jobs))
+    for server in [s for s in pool.servers if s.busy]: _renew(pool, server)   # an earlier call was interrupted
     while True:
         for server in pool.servers:
             if queue and not server.busy:
@@ -587,11 +589,14 @@ def _answers(pool, jobs):
                 yield reply
                 if not select.select([fd], [], [], 0)[0]: break
 
-def _bury(pool, server, queue):
-    "Replace a server that died, and put its jobs back."
+def _renew(pool, server):
     server.close()
     pool.servers[pool.servers.index(server)] = fresh = _Server()
-    if not _receive(fresh.inbox): raise SandboxError("a sandbox server died and could not be replaced")
+    if not _receive(fresh.inbox): raise SandboxError("a sandbox server ended and could not be replaced; is there memory left?")
+
+def _bury(pool, server, queue):
+    "Replace a server that died, and put its jobs back."
+    _renew(pool, server)
     suspect, *others = server.busy
     if suspect.get("alone"): yield suspect, [["crash:server", ""]] * len(suspect["todo"])
     else: queue.append(dict(suspect, alone=True))

@@ -1,0 +1,361 @@
+"The sandbox against programs that misbehave, by accident and on purpose."
+import math, os, signal, subprocess, sys, time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codedpo_nb import sandbox
+from codedpo_nb.sandbox import Limits, Pool, Result, SandboxError, canonical, clock, cost, evaluate, parse, run, self_test
+
+SHORT = Limits(cpu=0.2, first=0.05, wall=1.5, memory=128)
+ROOT = Path(sandbox.__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with Pool(2) as pool: yield pool
+
+
+def one(pool, program, test="f()", limits=SHORT):
+    "Verdict on one test; a good test before and one behind it have to pass unless the program does not load."
+    [[before, verdict, after]] = run([program], [["assert True", test, "assert 1 + 1 == 2"]], limits=limits, pool=pool).verdicts
+    assert (before, after) == ("pass", "pass")
+    return verdict
+
+
+VERDICTS = dict(
+    passes=("def f(): pass", "pass"),
+    fails=("def f(): assert 1 == 2", "fail"),
+    fails_by_subclass=("class Mine(AssertionError): pass\ndef f(): raise Mine", "fail"),
+    raises=("def f(): return {}[1]", "error:KeyError"),
+    raises_own=("class Mine(Exception): pass\ndef f(): raise Mine", "error:Mine"),
+    raises_interrupt=("def f(): raise KeyboardInterrupt", "error:KeyboardInterrupt"),
+    raises_on_str=("class E(Exception):\n    def __str__(self): raise self\ndef f(): raise E", "error:E"),
+    recursion=("def f(): return f()", "error:RecursionError"),
+    loop=("def f():\n    while True: pass", "timeout"),
+    loop_in_c=("def f(): return sum(range(10 ** 13))", "timeout"),
+    power_in_c=("def f(): return 7 ** (10 ** 8)", "timeout"),
+    loop_that_catches=("def f():\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass", "timeout"),
+    swallowed=("def f():\n    try:\n        while True: pass\n    except BaseException: return 1", "timeout"),
+    sleeper=("import time\ndef f(): time.sleep(60)", "timeout"),
+    stopped=("import os, signal\ndef f(): os.kill(os.getpid(), signal.SIGSTOP)", "timeout"),
+    timer_off=("import signal\ndef f():\n    signal.setitimer(signal.ITIMER_PROF, 0)\n    while True: pass", "timeout"),
+    memory=("def f(): return [0] * 10 ** 9", "memory"),
+    memory_slowly=("def f():\n    x = []\n    while True: x.append(bytes(10 ** 6))", "memory"),
+    exit=("def f(): raise SystemExit(0)", "exit"),
+    exit_now=("import os\ndef f(): os._exit(0)", "exit"),
+    segfault=("import os, signal\ndef f(): os.kill(os.getpid(), signal.SIGSEGV)", "crash:SIGSEGV"),
+    abort=("import os\ndef f(): os.abort()", "crash:SIGABRT"),
+    deep_stack=("import sys\nclass A: __repr__ = lambda self: repr(self)\ndef f():\n    sys.setrecursionlimit(10 ** 8)\n    return repr(A())", "crash:SIGSEGV"),
+    input=("def f(): input()", "error:EOFError"),
+    flood=("def f():\n    for _ in range(2000): print('x' * 1000)", "pass"))
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_verdict(pool, name): assert one(pool, VERDICTS[name][0]) == VERDICTS[name][1]
+
+
+def compile_error(source):
+    try: compile(source, "<test>", "exec")
+    except (SyntaxError, ValueError) as error: return "error:" + type(error).__name__   # for null bytes this depends on the Python version
+
+
+LOADS = dict(
+    syntax=("def f(:", "load-error:SyntaxError"), null=("x = '\0'", "load-" + compile_error("x = '\0'")), surrogate=("x = '\ud800'", "load-error:UnicodeEncodeError"),
+    raises=("1 / 0", "load-error:ZeroDivisionError"), loop=("while True: pass", "load-timeout"), exit=("import os; os._exit(3)", "load-exit"),
+    system_exit=("exit(1)", "load-error:NameError"), crash=("import os; os.abort()", "load-crash:SIGABRT"), memory=("x = [0] * 10 ** 9", "load-memory"),
+    nested=("(" * 10_000, "load-error:SyntaxError"))
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_program_that_does_not_load(pool, name):
+    program, verdict = LOADS[name]
+    assert run([program], ["assert 1", "assert 2"], limits=SHORT, pool=pool).verdicts == [[verdict] * 2]
+
+
+def test_test_that_does_not_compile(pool):
+    tests = ["assert f( == 1", "assert f() == 1", "x = '\0'", "(" * 10_000, "assert f() == 1 " + "#" * 10_000]
+    assert run(["def f(): return 1"], tests, pool=pool).verdicts == [["error:SyntaxError", "pass", compile_error("\0"), "error:SyntaxError", "pass"]]
+
+
+DENIED = dict(
+    inet="import socket\nsocket.socket(socket.AF_INET, socket.SOCK_STREAM)", unix="import socket\nsocket.socket(socket.AF_UNIX)",
+    pair="import socket\nsocket.socketpair()", connect="import socket\nsocket.create_connection(('127.0.0.1', 22), 1)",
+    resolve="import socket\nsocket.getaddrinfo('example.org', 80)", url="import urllib.request\nurllib.request.urlopen('http://127.0.0.1/')",
+    passwd="open('/etc/passwd').read()", home="open(ROOT + '/README.md').read()", package="open(FILE).read()", listing="import os\nos.listdir('/')",
+    write="open('/tmp/codedpo-escape', 'w')", write_here="open('escape', 'w')", append="open(LIB, 'a')", remove="import os\nos.remove(FILE)",
+    rename="import os\nos.rename(FILE, FILE + 'x')", mkdir="import os\nos.mkdir('/tmp/codedpo-escape')", link="import os\nos.symlink('/', '/tmp/codedpo-escape')",
+    rmtree="import shutil\nshutil.rmtree('/tmp')", temporary="import tempfile\ntempfile.TemporaryFile()", chmod="import os\nos.chmod(FILE, 0)",
+    truncate="import os\nos.truncate(FILE, 0)", chdir="import os\nos.chdir('/etc')", memfd="import os\nos.memfd_create('x')",
+    fork="import os\nos.fork()", forks="import os\nwhile True: os.fork()", spawn="import os\nos.posix_spawn('/bin/true', ['true'], {})",
+    execute="import os\nos.execv('/bin/true', ['true'])", command="import subprocess\nsubprocess.run(['true'])",
+    pool="import multiprocessing\nmultiprocessing.Pool(2)", thread="import _thread\n_thread.start_new_thread(print, ())",
+    threads="import threading\nwhile True: threading.Thread(target=print).start()",
+    kill_parent="import os\nos.kill(os.getppid(), 9)", kill_all="import os\nos.kill(-1, 9)", kill_init="import os\nos.kill(1, 9)", group="import os\nos.killpg(os.getpgid(os.getppid()), 9)",
+    environ="import os\nopen(f'/proc/{os.getppid()}/environ').read()", maps="open('/proc/self/maps').read()", memory="open('/proc/self/mem', 'rb').read()",
+    parent_memory="import os\nopen(f'/proc/{os.getppid()}/mem', 'r+b')", parent_pipe="import os\nopen(f'/proc/{os.getppid()}/fd/1', 'w')",
+    limits="import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))", handler="import signal\nsignal.signal(signal.SIGPROF, signal.SIG_IGN)",
+    session="import os\nos.setsid()", nice="import os\nos.nice(-5)", user="import os\nos.setuid(0)", mount="import ctypes\nctypes.CDLL(None).mount", native="import _ctypes",
+    interpreters="import _xxsubinterpreters", tracing="import sys\nsys.settrace(print)", profiling="import sys\nsys.setprofile(print)",
+    objects="import gc\ngc.get_objects()", referrers="import gc\ngc.get_referrers(1)", hook="import sys\nsys.addaudithook(print)\nassert 0",
+    code="(lambda: 0).__code__.replace(co_code=b'')", keyring="import os\nos.pidfd_open(os.getppid())", epoll="import select\nselect.epoll()")
+KINDS = ("error:PermissionError", "error:RuntimeError", "error:OSError", "error:ValueError", "error:gaierror", "error:URLError", "error:FileNotFoundError", "error:BlockingIOError", "error:ModuleNotFoundError", "fail")
+
+
+@pytest.fixture(scope="module")
+def denied(pool):
+    "Verdicts of all attempts, and proof that a good program among them was not harmed."
+    names = f"ROOT, FILE, LIB = {str(ROOT)!r}, {sandbox.__file__!r}, {os.__file__!r}"
+    programs = [names + "\ndef f():\n" + "".join(f"    {line}\n" for line in body.split("\n")) for body in DENIED.values()]
+    programs = [p for program in programs for p in (program, "def f(): return 1")]
+    verdicts = [v for [v] in run(programs, ["f()"], limits=SHORT, pool=pool).verdicts]
+    assert set(verdicts[1::2]) == {"pass"}
+    return dict(zip(DENIED, verdicts[::2]))
+
+
+@pytest.mark.parametrize("name", DENIED)
+def test_denied(denied, name): assert denied[name] in KINDS
+
+
+def test_nothing_was_written():
+    assert not Path("/tmp/codedpo-escape").exists() and Path(sandbox.__file__).stat().st_size > 1000
+
+
+FORGERIES = dict(
+    builtins_before="import builtins\nbuiltins.len = lambda x: 7\ndef f(): return []",
+    builtins_within="import builtins\ndef f():\n    builtins.len = lambda x: 7\n    return []",
+    own_builtins="__builtins__ = {'len': lambda x: 7}\ndef f(): return []",
+    pipe="import os\ndef f():\n    for fd in range(3, 64):\n        try: os.write(fd, b'\\0' * 26 + b'pass')\n        except OSError: pass\n    return []",
+    pipe_at_load="import os\nfor fd in range(3, 64):\n    try: os.write(fd, b'pass' * 9)\n    except OSError: pass\ndef f(): return []",
+    closing="import os\ndef f():\n    os.closerange(0, 64)\n    while True: pass",
+    nonblocking="import os\nos.set_blocking(3, False)\ndef f(): return []",
+    claim="import sys\ndef f():\n    sys.audit('codedpo.verdict', 0, 'pass', '')\n    return []",
+    claim_by_finalizer="import sys, functools\nclass E(Exception): __del__ = functools.partial(sys.audit, 'codedpo.verdict', 0, 'pass', '')\ndef f(): raise E",
+    claim_by_collector="""import sys, functools, gc
+gc.set_threshold(1)
+class E: __del__ = functools.partial(sys.audit, 'codedpo.verdict', 0, 'pass', '')
+def f():
+    for _ in range(50):
+        x = E(); x.x = x
+    return []""",
+    frames="""import sys
+def f():
+    frame = sys._getframe()
+    while frame:
+        for k in list(frame.f_locals):
+            if k in ('verdict', 'text'): frame.f_locals[k] = 'pass'
+            if k in ('codes', 'used'): frame.f_locals[k] = ()
+        for k in list(frame.f_globals):
+            if k in ('_EVENT', '_Late', '_builtins_of'): frame.f_globals[k] = 'pass'
+        frame = frame.f_back
+    return []""",
+    traceback="def f():\n    try: 1 / 0\n    except Exception as e: frame = e.__traceback__.tb_frame.f_back.f_back\n    frame.f_locals['verdict'] = 'pass'\n    return []",
+    name="class S(str):\n    __radd__ = __add__ = __format__ = encode = lambda *a: 'pass'\nclass E(Exception): pass\nE.__name__ = S('E')\ndef f(): raise E",
+    metaclass="class M(type):\n    __name__ = property(lambda s: 'pass')\n    __instancecheck__ = __subclasscheck__ = lambda *a: True\n"
+              "class E(Exception, metaclass=M): __class__ = property(lambda s: AssertionError)\ndef f(): raise E",
+    audit="import sys\nsys.audit = lambda *a: None\ndef f(): return []",
+    exit="import os, atexit\natexit.register(os._exit, 0)\ndef f(): os._exit(0)",
+    assertion="import builtins\nbuiltins.AssertionError = builtins.BaseException = type('A', (), {})\ndef f(): return []",
+    modules="import sys\nsys.modules.clear()\ndef f(): return []",
+    rebuilt="import codedpo_nb.sandbox as s\ns._reporter = None\ndef f(): return []",
+    hook_by_error="""import sys
+def f():
+    for name in ('gc.get_objects', 'sys.settrace'):
+        try: sys.audit(name)
+        except PermissionError as e:
+            tb = e.__traceback__
+            while tb:
+                assert not {'token', 'fd'} & set(tb.tb_frame.f_locals), 'found'
+                tb = tb.tb_next
+    return []""",
+    hook_by_alarm="""import sys, signal
+def f():
+    for _ in range(200):
+        try:
+            signal.setitimer(signal.ITIMER_PROF, 0.0001, 0.0001)
+            for _ in range(1000): sys.audit('x')
+        except BaseException as e:
+            tb = e.__traceback__
+            while tb:
+                if {'token', 'fd'} & set(tb.tb_frame.f_locals): return [1] * 7
+                tb = tb.tb_next
+    return []""")
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forgery(pool, name):
+    "No program whose `f` is wrong gets a pass, and later tests still get honest verdicts."
+    [verdicts] = run([FORGERIES[name]], ["assert len(f()) == 7", "assert f() == 7 or len(f()) == 7", "assert False"], limits=SHORT, pool=pool).verdicts
+    assert "pass" not in verdicts, verdicts
+
+
+def test_agreeable_objects_pass_asserts_but_not_comparison_outside(pool):
+    program = "class Yes:\n    __eq__ = __ne__ = __lt__ = lambda *a: True\ndef f(x): return Yes()"
+    assert run([program], ["assert f(2) == 4"], pool=pool).verdicts == [["pass"]]
+    assert evaluate([program], ["f(2)"], pool=pool) == [[("error:_Foreign", None)]]
+
+
+def test_identical_results_however_it_is_run(pool):
+    programs = [VERDICTS[n][0] for n in VERDICTS if n not in ("sleeper", "stopped", "power_in_c")] + [p for p, _ in LOADS.values()]
+    tests = ["f()", "import random\nassert random.random() < 0.85", "assert hash('a') % 2 == 1"]
+    limits = Limits(cpu=0.15, first=0.05, wall=1.5, memory=128)
+    digests = {run(programs, tests, limits=limits, workers=workers).digest for workers in (1, 2)}
+    digests |= {run(programs, tests, limits=Limits(cpu=0.15, first=first, wall=1.5, memory=128), pool=pool).digest for first in (0, 0.02)}
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try: digests.add(run(programs, tests, limits=limits, pool=pool).digest)
+    finally:
+        for burner in burners: burner.kill(); burner.wait()
+    assert len(digests) == 1
+
+
+def test_timeouts_end_a_program_and_do_not_depend_on_the_short_pass(pool):
+    program = "def f(n):\n    while n: n -= 1"
+    tests = ["f(-1)", "f(10)", "f(10 ** 6)", "f(-2)", "f(20)", "f(-3)", "f(30)", "f(-4)"]
+    expected = ["timeout", "pass", "pass", "timeout", "pass", "timeout", "not-run", "not-run"]
+    for first in (0, 0.01):
+        assert run([program], [tests], limits=Limits(cpu=0.3, first=first), pool=pool).verdicts == [expected]
+
+
+def test_repeated_work_is_done_once_and_lists_are_matched(pool):
+    calls = []
+    programs = ["def f(): return 1", "def f(): return 2"] * 50
+    result = run(programs, ["assert f() == 1", "assert f() == 2", "assert f() == 1"], pool=pool, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 2), (2, 2)]
+    assert result.matrix(slice(0, 2)).tolist() == [[1, 0, 1], [0, 1, 0]] and result.matrix([1]).tolist() == [[0, 1, 0]]
+    assert result.matrix().shape == (100, 3) and result.passed[0].dtype == np.uint8
+    with pytest.raises(ValueError, match="2 programs need as many lists"): run(["", ""], [["assert 1"]], pool=pool)
+    with pytest.raises(ValueError, match="different numbers of tests"): Result([["pass"], []], "").matrix()
+    assert run([], [], pool=pool).verdicts == [] and run(["x = 1"], [[]], pool=pool).verdicts == [[]]
+
+
+def test_journal_continues_and_survives_a_torn_line(tmp_path, pool):
+    path, programs, tests = tmp_path/"v.jsonl", [f"def f(): return {i}" for i in range(40)], ["assert f() % 2", "assert f() < 7"]
+    whole = run(programs, tests, pool=pool, journal=path)
+    data = path.read_bytes()
+    path.write_bytes(data[:len(data) // 2])
+    assert data[len(data) // 2 - 1:len(data) // 2] != b"\n"
+    seen = []
+    again = run(programs, tests, pool=pool, journal=path, progress=lambda done, total: seen.append(done))
+    assert again.digest == whole.digest and 10 < len(seen) < 30
+    run(programs, tests, pool=pool, journal=path, progress=lambda *_: seen.append(None))
+    assert None not in seen
+    run(programs[:1], tests, pool=pool, journal=path, limits=SHORT, progress=lambda *_: seen.append(None))
+    assert None in seen   # other limits, other key
+
+
+KILLED = """
+import sys
+from codedpo_nb.sandbox import run, Limits
+def show(done, total): print(done, flush=True)
+programs = [f"def f(): return {i}" for i in range(60)] + [f"def f():\\n    while True: {i}" for i in range(8)]
+print(run(programs, ["f()", "assert f() < 7"], limits=Limits(cpu=0.3), journal=sys.argv[1], workers=2, progress=show).digest)
+"""
+
+
+def descendants(pid):
+    "Processes below `pid`."
+    try: children = [int(c) for t in os.listdir(f"/proc/{pid}/task") for c in Path(f"/proc/{pid}/task/{t}/children").read_text().split()]
+    except OSError: children = []
+    return children + [d for c in children for d in descendants(c)]
+
+
+def alive(pid):
+    try: return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError: return False
+
+
+def test_killed_parent_leaves_nothing_and_the_next_call_continues(tmp_path):
+    command, env = [sys.executable, "-c", KILLED, str(tmp_path/"v.jsonl")], dict(os.environ, PYTHONPATH=str(ROOT))
+    first = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+    for line in first.stdout:
+        if int(line) >= 60: break
+    below = set()
+    deadline = time.time() + 5
+    while len(below) < 3 and time.time() < deadline: below |= set(descendants(first.pid))
+    first.kill()
+    first.wait()
+    deadline = time.time() + 3
+    while any(map(alive, below)) and time.time() < deadline: time.sleep(0.02)
+    assert len(below) >= 3 and not any(map(alive, below))
+    second = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+    assert int(second[0]) > 60
+    fresh = subprocess.run(command[:-1] + [str(tmp_path/"w.jsonl")], env=env, capture_output=True, text=True, check=True).stdout.split()
+    assert second[-1] == fresh[-1]
+
+
+def test_server_that_dies_is_replaced():
+    with Pool(2) as pool:
+        def murder(done, total):
+            if done == 5: os.kill(pool.servers[0].process.pid, signal.SIGKILL)
+        programs = [f"def f(): return {i}" for i in range(100)]
+        assert run(programs, ["assert f() >= 0"], pool=pool, progress=murder).counts() == {"pass": 100}
+
+
+def test_pool_works_again_after_an_interrupted_call(pool):
+    def interrupt(done, total): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): run([f"def f(): return {i}" for i in range(50)], ["f()"], pool=pool, progress=interrupt)
+    assert run(["def f(): return 1"], ["assert f() == 1"], pool=pool).verdicts == [["pass"]]
+
+
+def test_many_programs_leak_nothing(pool):
+    def state(): return [(len(os.listdir(f"/proc/{s.process.pid}/fd")), descendants(s.process.pid)) for s in pool.servers]
+    programs = [f"def f(x): return x + {i}" for i in range(400)]
+    run(programs[:100], ["assert f(1)"], pool=pool)
+    before = state()
+    run(programs, ["assert f(2)", "1 / 0", "import os; os._exit(1)"], pool=pool)
+    assert state() == before and all(children == [] for _, children in before)
+
+
+def test_environment_is_fixed_and_empty(pool, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "x")
+    values = evaluate([""], ["sorted(__import__('os').environ)", "hash('codedpo')", "__import__('random').random()", "__import__('time').tzname", "__name__"], workers=1)[0]
+    again = evaluate(["#"], ["sorted(__import__('os').environ)", "hash('codedpo')", "__import__('random').random()", "__import__('time').tzname", "__name__"], pool=pool)[0]
+    assert values == again and "SECRET_TOKEN" not in values[0][1] and values[3] == ("pass", ("UTC", "UTC")) and values[4] == ("pass", "solution")
+
+
+def test_tests_do_not_see_each_others_names(pool):
+    assert run(["x = 1"], [["x = 2\ny = 3", "assert x == 1", "assert 'y' not in globals()"]], pool=pool).counts() == {"pass": 3}
+
+
+def test_evaluate(pool):
+    program = "import math, collections\ndef f(x): return x\ndef g(): return collections.OrderedDict(a=1)\ndef big(): return [0] * 10 ** 6"
+    values = [None, -3, 2.5, "a\n'\ud800", b"\0", [1, (2,)], {"k": {1, 2}}, 1e400, -1e400, 10 ** 50, 1 + 2j, set(), frozenset([()]), True]
+    out = evaluate([program], [[f"f({v!r})".replace("inf", "math.inf") for v in values] + ["f(math.nan)", "g()", "big()", "1 / 0", "f(f)"]], pool=pool)[0]
+    assert [v for _, v in out[:len(values)]] == values and [type(v) for _, v in out[:len(values)]] == [type(v) for v in values]
+    assert math.isnan(out[len(values)][1])
+    assert [v for v, _ in out[-4:]] == ["error:_Foreign", "error:_Foreign", "error:ZeroDivisionError", "error:_Foreign"]
+    for text in ("__import__('os')", "f(1)", "[x for x in y]", "x", "1 + 1", "set", "a.b(1)"):
+        with pytest.raises((ValueError, AttributeError)): parse(text)
+    assert canonical({3: 1, "a": 2}) == canonical({"a": 2, 3: 1})
+
+
+def test_cost_is_exact_and_sees_only_the_program(pool):
+    loop = "def f(n):\n    s = 0\n    for i in range(n): s += i\n    return s"
+    a, b = ([cost([program], ["f(10)", "f(1000)", "f(-1)", "f(None)", "f(10 ** 9)"], pool=p, limits=Limits(cpu=0.5, first=0))[0]
+             for p in (pool, None)]
+            for program in (loop, "import statistics\ndef f(n): return statistics.mean(range(n + 1))"))
+    assert a[0] == a[1] and b[0] == b[1]
+    assert (a[0][1] - a[0][0]) % 990 == 0 and a[0][3:] == [None, None] and b[0][0] == b[0][1] < 30
+    assert cost([loop], ["f(1000)"], budget=100, pool=pool) == [[None]]
+    swallow = "def f(n):\n    try:\n        while True: n += 1\n    except BaseException: return 1"
+    assert cost([swallow], ["f(1)"], budget=1000, pool=pool) == [[None]]
+
+
+def test_clock_orders_and_survives_bad_programs(pool):
+    programs = ["def f(x): return sum(x)", "def f(x):\n    for _ in range(20): sum(x)\n    return sum(x)", "def f(x): return y", "def f(", "def f(x):\n    while x: pass"]
+    out = clock(programs, ["f(list(range(300)))", "f([])"], rounds=3, pool=pool)
+    assert 8 < out[1][0] / out[0][0] < 40 and out[2] == out[3] == [None, None] and out[4][0] is None and out[4][1] > 0
+
+
+def test_self_test_and_weak_containment(monkeypatch):
+    found = self_test()
+    assert found["loops"] == "timeout" and "pass" not in [found[n] for n in sandbox._ATTEMPTS]
+    monkeypatch.setattr(sandbox, "_receive", lambda fd: dict(level="rlimits"))
+    with pytest.raises(SandboxError, match="allow_weak"): Pool(1)
+
+
+def test_import_is_light():
+    code = "import sys, time; t = time.process_time(); import codedpo_nb.sandbox; print(time.process_time() - t, 'torch' in sys.modules, 'numpy' in sys.modules)"
+    seconds, *heavy = subprocess.run([sys.executable, "-c", code], env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True).stdout.split()
+    assert float(seconds) < 0.3 and heavy == ["False", "False"]

@@ -107,7 +107,7 @@ def _landlock(libc, paths):
     os.close(rules)
     return version if done else 0
 
-# %% ../nbs/00_sandbox.ipynb #365998c9
+# %% ../nbs/00_sandbox.ipynb #7829e58e
 def _limit(**wanted):
     "Set resource limits, both soft and hard; never above the present hard limit."
     for name, value in wanted.items():
@@ -120,6 +120,7 @@ def _address_space(): # bytes
     try: return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError: return 1 << 30
 
+# %% ../nbs/00_sandbox.ipynb #9879255d
 _NOBODY = b"\xfe\xdc\xba\x7f"   # stands for the process number in the prepared filter
 
 class _Kernel:
@@ -218,7 +219,7 @@ def _alarm(signum, frame):
     "Handler of `SIGPROF`; without variables of its own, which a program could change."
     if frame is None or frame.f_code.co_qualname != "_reporter.<locals>.hook": raise _Late
 
-# %% ../nbs/00_sandbox.ipynb #04b721ed
+# %% ../nbs/00_sandbox.ipynb #2756b2bf
 class _Foreign(Exception): "A value that is no plain data."
 
 def canonical(x, depth=50) -> str:
@@ -236,6 +237,7 @@ def canonical(x, depth=50) -> str:
     if kind is list: return f"[{inner}]"
     return f"{{{inner}}}" if kind is dict else f"{kind.__name__}([{inner}])"
 
+# %% ../nbs/00_sandbox.ipynb #24e48f4a
 def parse(text: str):
     "The value that `canonical` wrote; reads literals, never evaluates."
     def value(node):
@@ -290,7 +292,7 @@ def _count(code, scope):
     if count > budget: raise late
     return str(count)
 
-# %% ../nbs/00_sandbox.ipynb #8498d469
+# %% ../nbs/00_sandbox.ipynb #7bcd2892
 def _timer(scope, call):
     "Function from a number of calls to the CPU seconds of one; arguments are built outside the clock."
     body = ast.parse(call, mode="eval").body
@@ -305,6 +307,7 @@ def _timer(scope, call):
         return (clock() - start) / n
     return run
 
+# %% ../nbs/00_sandbox.ipynb #a00f6c75
 def _clocks(spec, scope):
     "JSON of the least CPU seconds `[program][call]`."
     spec, scopes = json.loads(spec), []
@@ -386,7 +389,7 @@ def _end(pid):
     if code == _UNCONFINED: raise SandboxError("a child could not be confined; update the kernel, or pass allow_weak=True")
     return {_FULL: "memory", _BROKEN: "tamper"}.get(code, "exit")
 
-# %% ../nbs/00_sandbox.ipynb #06c9d160
+# %% ../nbs/00_sandbox.ipynb #af5b9c0c
 _WORD = re.compile(rb"[a-z]+(:\w{0,80})?", re.A)
 
 def _messages(buffer, token, due):
@@ -402,6 +405,7 @@ def _messages(buffer, token, due):
         buffer = buffer[_FRAME.size + n + m:]
     return out, buffer, token.startswith(buffer[:16]) if len(buffer) < 16 else buffer[:16] == token
 
+# %% ../nbs/00_sandbox.ipynb #fd9be3d0
 def _follow(pid, fd, token, job):
     "Results of a child's steps from loading on; the last may be how it died."
     got, buffer, poll = [], b"", select.poll()
@@ -421,7 +425,7 @@ def _follow(pid, fd, token, job):
     _kill(pid)
     return got[1:last - 1]
 
-# %% ../nbs/00_sandbox.ipynb #7c667c5c
+# %% ../nbs/00_sandbox.ipynb #cca9e3df
 class _Forked(Exception): "Raised in a child to unwind the server's frames."
 
 def _fork(job, kernel):
@@ -446,6 +450,7 @@ def _compiled(item, kind, cache, alone):
         cache[item, kind] = code, _builtins_of(code)
     return cache[item, kind]
 
+# %% ../nbs/00_sandbox.ipynb #12556223
 def _judge(job, kernel, cache):
     "Results `[verdict, text]` of the job's tests; None for those that were not run."
     found, late, rest = {}, 0, list(job["todo"])
@@ -458,7 +463,7 @@ def _judge(job, kernel, cache):
         rest = rest[len(results):]
     return [found.get(i) for i in job["todo"]]
 
-# %% ../nbs/00_sandbox.ipynb #af3d9985
+# %% ../nbs/00_sandbox.ipynb #de28521b
 _WARM = """bisect cmath collections copy dataclasses datetime decimal enum fractions functools heapq itertools json math numbers operator random re
     statistics string textwrap typing""".split()
 
@@ -480,6 +485,7 @@ def _receive(fd):
     body = head and exactly(*struct.unpack("<I", head))
     return json.loads(body) if body else None
 
+# %% ../nbs/00_sandbox.ipynb #303e9876
 def _serve():
     "Body of a server. Returns only in a child, `(job, pipe, token)`, confined."
     jobs, replies, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
@@ -636,7 +642,7 @@ def _bar(progress, total):
     bar = tqdm(total=total, unit="program", desc=progress if isinstance(progress, str) else "programs")
     return (lambda done, total: bar.update(done - bar.n)), bar.close
 
-# %% ../nbs/00_sandbox.ipynb #2c092172
+# %% ../nbs/00_sandbox.ipynb #7910b76d
 def _passes(work, limits, kind, budget, pool):
     "Final results of `work`, `{key: (source, items)}`, as `(key, results)` in the order in which they come."
     later, short = [], limits.first and limits.first < limits.cpu
@@ -651,6 +657,7 @@ def _passes(work, limits, kind, budget, pool):
         for i, f in zip(job["todo"], more): found[i] = f or ["not-run", ""]
         yield job["id"], found
 
+# %% ../nbs/00_sandbox.ipynb #b9aa441a
 def _execute(kind, programs, items, limits, workers, journal, progress, pool, allow_weak, budget=1_000_000):
     "Results `[[(verdict, text), ...], ...]` of all programs, and the level of containment."
     programs, items = list(programs), _lists(programs, items)

@@ -59,13 +59,14 @@ def batch_order(lengths: list, # tokens of each document
     r.shuffle(full)
     return [i for b in full for i in b]
 
-# %% ../nbs/00_model.ipynb #1c232a37
+# %% ../nbs/00_model.ipynb #acb00d77
 def fresh_model(tokenizer, hidden: int=192, layers: int=3, seed: int=0) -> LlamaForCausalLM: # width (multiple of 32), depth
     "A Llama with random weights: heads of 32 dimensions, SwiGLU of 8/3 the width, tied embeddings."
     torch.manual_seed(stream(seed, "weights"))
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 8 // 96 * 32, num_hidden_layers=layers,
         num_attention_heads=hidden // 32, num_key_value_heads=hidden // 32, max_position_embeddings=1024, tie_word_embeddings=True,
+        initializer_range=.06, rope_parameters=dict(rope_type="default", rope_theta=500.),
         bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
 
 # %% ../nbs/00_model.ipynb #570cec29

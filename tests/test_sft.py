@@ -1,0 +1,168 @@
+"Fine-tuning on minute models: what is learnt, what is refused, what is kept, and what a kill in the middle changes (nothing)."
+import random, shutil, signal, subprocess, sys, textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from codedpo_nb import sft
+from codedpo_nb.corpus import code_document
+from codedpo_nb.model import fresh_model, load, save, train_tokenizer
+from codedpo_nb.records import digest
+from codedpo_nb.tasks import task_space
+
+torch.set_num_threads(1)
+HOW = dict(lr=3e-3, epochs=4, batch=8)
+
+
+def message(role, text): return [dict(role=role, content=text)]
+
+
+@pytest.fixture(scope="session")
+def rows():
+    r = random.Random(0)
+    docs = [code_document(t, r, .6, 0.) for t in task_space(0)["train"][:60]]
+    return [dict(task_id=d["task_id"], prompt=message("user", d["prompt"]), completion=message("assistant", d["answer"])) for d in docs]
+
+
+@pytest.fixture(scope="session")
+def tiny(rows, tmp_path_factory):
+    tok = train_tokenizer([r["prompt"][0]["content"] + r["completion"][0]["content"] for r in rows], 450)
+    folder = tmp_path_factory.mktemp("tiny")/"model"
+    save(fresh_model(tok, 32, 1), tok, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(rows, tiny, tmp_path_factory):
+    "An uninterrupted run: its log and its folder."
+    folder = tmp_path_factory.mktemp("done")/"model"
+    return sft.fit_sft(rows, tiny, folder, **HOW, watch=dict(some=rows[:5])), folder
+
+
+def test_only_answer_and_end_token_are_learnt(rows, tiny, tmp_path):
+    tok = sft.training_tokenizer(tiny)
+    trainer = sft.sft_trainer(rows, rows[:2], tiny, tok, sft.common(tmp_path, len(rows), 1e-3, 1, 8, 0, 512))
+    learnt = [tok.decode(labels[labels >= 0]) for batch in trainer.get_train_dataloader() for labels in batch["labels"]]
+    assert sorted(learnt) == sorted(r["completion"][0]["content"] + "<|im_end|>" for r in rows)
+
+
+def test_log_probability_is_the_sum_over_the_answers_tokens(rows, tiny):
+    model, tok = load(tiny)
+    row = rows[3]
+    prompt = tok.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
+    ask, said = (tok(text, add_special_tokens=False).input_ids for text in (prompt, row["completion"][0]["content"] + "<|im_end|>"))
+    with torch.no_grad(): logp = model(torch.tensor([ask + said])).logits[0].log_softmax(-1)
+    expected = sum(logp[len(ask) + i - 1, t].item() for i, t in enumerate(said))
+    assert sft.log_probabilities(model, sft.training_tokenizer(tiny), rows)[3] == pytest.approx(expected, abs=1e-3)
+
+
+def test_best_code_looks_at_scores_and_never_at_the_truth():
+    row = dict(task_id="t", solutions=list("abcd"), matrix=[[0, 0], [1, 0], [1, 0], [0, 1]], code_scores=[9, 2, 2, 1], right=[0, 0, 0, 1])
+    assert sft.best_code(row, {}) == (1, "top-ranked"), "a solution that passes nothing is no candidate; the first of equals is taken"
+    assert sft.best_code(row, {"t": 3}) == (3, "fastest")
+    del row["right"]
+    assert sft.best_code(row, {}) == (1, "top-ranked")
+
+
+def test_split_is_by_task_and_the_same_for_any_subset():
+    rows = [dict(task_id=f"t{i % 300}", i=i) for i in range(900)]
+    train, valid = sft.split(rows, .2, 5)
+    held = {r["task_id"] for r in valid}
+    assert not held & {r["task_id"] for r in train} and 40 < len(held) < 80 and len(train) + len(valid) == 900
+    assert sft.split(rows[:200], .2, 5)[1] == [r for r in rows[:200] if r["task_id"] in held]
+    assert {r["task_id"] for r in sft.split(rows, .2, 6)[1]} != held
+    assert len(sft.split(rows[:4], 1e-9, 5)[1]) == 1
+
+
+@pytest.mark.parametrize("spoil, says", [
+    (lambda rows: [], "The SFT data is empty"),
+    (lambda rows: rows[:2] + [{k: v for k, v in rows[2].items() if k != "completion"}], r"lacks the column 'completion' in row 3 \("),
+    (lambda rows: [rows[0] | dict(prompt="text")] + rows[1:], r"'prompt' is not a list of messages .* in row 1 \("),
+    (lambda rows: rows + [rows[0] | dict(completion=message("assistant", ""))] * 5, r"in row 61 \(.*\), row 62 \(.*\), row 63 \(.*\) and 2 more"),
+    (lambda rows: rows[:9] + [rows[9] | dict(prompt=message("user", "word " * 999))], r"more than 1024 tokens in row 10 \("),
+])
+def test_broken_data_is_refused_before_training(rows, tiny, tmp_path, spoil, says):
+    with pytest.raises(ValueError, match=says) as caught: sft.fit_sft(spoil(rows), tiny, tmp_path/"model", **HOW)
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_weights_of_the_lowest_validation_loss_are_saved(rows, tiny, done):
+    log, folder = done
+    losses = {row["step"]: row["eval_loss"] for row in log if "eval_loss" in row}
+    best = sft.best_step(log)
+    assert losses[best] == min(v for s, v in losses.items() if s) < losses[0] and max(losses) == max(r["step"] for r in log)
+    model, tok = load(folder)
+    watched = next(row["watched"]["some"] for row in log if "watched" in row and row["step"] == best)
+    assert sft.log_probabilities(model, sft.training_tokenizer(folder), rows[:5]) == pytest.approx(watched, abs=1e-3)
+
+
+def test_saved_model_is_an_ordinary_one(rows, tiny, done):
+    tok = AutoTokenizer.from_pretrained(done[1])
+    assert tok.chat_template == AutoTokenizer.from_pretrained(tiny).chat_template
+    model = AutoModelForCausalLM.from_pretrained(done[1])
+    out = model.generate(**tok("def", return_tensors="pt", return_token_type_ids=False), max_new_tokens=3, do_sample=False)
+    assert out.shape[1] > 1 and model.config.use_cache
+
+
+def test_log_begins_before_the_first_step_and_holds_no_clock(done):
+    log = done[0]
+    assert log[0]["step"] == 0 and "eval_loss" in log[0] and [r["step"] for r in log if "watched" in r] == [r["step"] for r in log if "eval_loss" in r]
+    assert not [k for row in log for k in row if k.endswith(("runtime", "per_second", "flos", "num_tokens"))]
+
+
+KILL = """
+    import json, os, signal, sys, torch
+    sys.path.insert(0, "tests")
+    from transformers import TrainerCallback
+    from codedpo_nb import sft
+    torch.set_num_threads(1)
+    class Kill(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            if state.global_step == {step}: os.kill(os.getpid(), signal.SIGKILL)
+    rows = json.load(open({rows!r}))
+    sft.fit_sft(rows, {tiny!r}, {folder!r}, **{how!r}, watch=dict(some=rows[:5]), work={work!r}, callbacks=[Kill()])
+"""
+
+
+def test_killed_and_resumed_equals_uninterrupted(rows, tiny, done, tmp_path):
+    import json
+    (tmp_path/"rows.json").write_text(json.dumps(rows))
+    script = KILL.format(step=17, rows=str(tmp_path/"rows.json"), tiny=str(tiny), folder=str(tmp_path/"model"), how=HOW, work=str(tmp_path/"work"))
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    found = sorted((tmp_path/"work").glob("checkpoint-*"))
+    assert found and not (tmp_path/"model").exists()
+    shutil.copytree(found[-1], tmp_path/"work"/"checkpoint-99", ignore=shutil.ignore_patterns("trainer_state.json"))  # as if cut short
+    log = sft.fit_sft(rows, tiny, tmp_path/"model", **HOW, watch=dict(some=rows[:5]), work=tmp_path/"work")
+    assert log == done[0] and digest(tmp_path/"model") == digest(done[1])
+
+
+def test_other_settings_start_anew(rows, tiny, tmp_path):
+    work = sft.workspace(tmp_path/"work", lr=1)
+    (work/"checkpoint-5").mkdir()
+    assert (sft.workspace(tmp_path/"work", lr=1)/"checkpoint-5").exists()
+    assert not (sft.workspace(tmp_path/"work", lr=2)/"checkpoint-5").exists()
+    assert sft.origin(tiny) == digest(tiny) and sft.origin("hub/name") == "hub/name"
+
+
+def test_training_is_quiet(rows, tiny, tmp_path, capfd):
+    capfd.readouterr()
+    sft.fit_sft(rows[:12], tiny, tmp_path/"model", epochs=1)
+    assert capfd.readouterr() == ("", "") and [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_only_confirmed_pairs_are_watched():
+    pair = dict(task_id="t", prompt="p", chosen="c", rejected="r", chosen_index=0, rejected_index=1)
+    kinds = ["correctness", "efficiency"]
+    for right, expected in (([1, 0], ["correct", "wrong"]), ([1, 1], ["fast", "slow"]), ([0, 1], []), ([0, 0], [])):
+        groups = sft.watched([pair | dict(kind=k) for k in kinds], [dict(task_id="t", right=right)])
+        assert [g for g, found in groups.items() if found] == expected
+
+
+def test_interval_of_a_constant_and_of_noise():
+    import numpy as np
+    assert sft.mean_interval([2.] * 9, np.random.default_rng(0)) == (2, 2, 2)
+    mean, low, high = sft.mean_interval(np.random.default_rng(1).normal(size=400), np.random.default_rng(0))
+    assert low < mean < high and high - low == pytest.approx(4 / 20, rel=.15)

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['SPECIAL', 'CHATML', 'train_tokenizer', 'chat', 'encode', 'batch_order', 'fresh_model', 'ShowProgress',
-           'newest_checkpoint', 'fast_bf16', 'quiet', 'pretrain', 'device', 'load_tokenizer', 'load', 'save']
+           'newest_checkpoint', 'Together', 'muon', 'fast_bf16', 'quiet', 'pretrain', 'device', 'load_tokenizer',
+           'load', 'save']
 
-# %% ../nbs/00_model.ipynb #ecb53d9a
+# %% ../nbs/00_model.ipynb #1f881ae2
 import json, os, random
 from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments
+from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments, get_cosine_with_min_lr_schedule_with_warmup
 from .records import ArtefactError, report_progress, shown, stream
 
 # %% ../nbs/00_model.ipynb #9d9951a1
@@ -59,14 +60,14 @@ def batch_order(lengths: list, # tokens of each document
     r.shuffle(full)
     return [i for b in full for i in b]
 
-# %% ../nbs/00_model.ipynb #acb00d77
+# %% ../nbs/00_model.ipynb #f23ff9b0
 def fresh_model(tokenizer, hidden: int=192, layers: int=3, seed: int=0) -> LlamaForCausalLM: # width (multiple of 32), depth
     "A Llama with random weights: heads of 32 dimensions, SwiGLU of 8/3 the width, tied embeddings."
     torch.manual_seed(stream(seed, "weights"))
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 8 // 96 * 32, num_hidden_layers=layers,
         num_attention_heads=hidden // 32, num_key_value_heads=hidden // 32, max_position_embeddings=1024, tie_word_embeddings=True,
-        initializer_range=.06, rope_parameters=dict(rope_type="default", rope_theta=500.),
+        rope_parameters=dict(rope_type="default", rope_theta=500.),
         bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
 
 # %% ../nbs/00_model.ipynb #570cec29
@@ -80,6 +81,27 @@ def newest_checkpoint(folder) -> str: # a trainer's output folder
     whole = [p for p in Path(folder).glob("checkpoint-*") if (p/"trainer_state.json").exists()]
     return str(max(whole, key=lambda p: int(p.name.split("-")[1]))) if whole else None
 
+# %% ../nbs/00_model.ipynb #2029903a
+class Together(torch.optim.Optimizer):
+    "Several optimizers as one: they step together, share one schedule, and are saved and restored together."
+    def __init__(self, *optimizers):
+        self.optimizers = optimizers
+        super().__init__([group for o in optimizers for group in o.param_groups], {})
+    def step(self, closure=None):
+        for o in self.optimizers: o.step()
+    def state_dict(self): return dict(optimizers=[o.state_dict() for o in self.optimizers])
+    def load_state_dict(self, state):
+        for o, saved in zip(self.optimizers, state["optimizers"]): o.load_state_dict(saved)
+        self.param_groups = [group for o in self.optimizers for group in o.param_groups]
+
+def muon(model, lr: float) -> Together: # peak learning rate, on AdamW's scale
+    "Muon for the matrices inside the layers, AdamW for embeddings and gains."
+    inner = {id(p) for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "lm_head" not in name}
+    matrices = [p for p in model.parameters() if id(p) in inner]
+    others = [p for p in model.parameters() if id(p) not in inner]
+    return Together(torch.optim.Muon(matrices, lr=lr, weight_decay=0., adjust_lr_fn="match_rms_adamw"),
+                    torch.optim.AdamW(others, lr=lr, betas=(.9, .95), weight_decay=0.))
+
 # %% ../nbs/00_model.ipynb #c29139a0
 def fast_bf16() -> bool:
     "Does the processor (or the GPU) multiply bfloat16 in hardware?"
@@ -92,19 +114,21 @@ def quiet(trainer):
     trainer.remove_callback(PrinterCallback)
     return trainer
 
-# %% ../nbs/00_model.ipynb #09c1787c
+# %% ../nbs/00_model.ipynb #dcf9e610
 def pretrain(documents: list, # records with prompt and answer
              tokenizer, model, folder, # `folder` keeps the checkpoints from which an interrupted run goes on
-             batch: int=16, lr: float=2e-3, seed: int=0, save_every: int=200) -> list: # documents a step; checkpoint every so many steps
+             batch: int=16, lr: float=4e-3, seed: int=0, save_every: int=200, callbacks=()) -> list: # documents a step; steps between checkpoints
     "Train on `documents` once. Returns the trainer's log: list of dicts with step, loss, learning rate."
     rows = encode(tokenizer, documents)
     rows = [rows[i] for i in batch_order([len(r["input_ids"]) for r in rows], batch, seed)]
-    args = TrainingArguments(str(folder), num_train_epochs=1, per_device_train_batch_size=batch, learning_rate=lr, lr_scheduler_type="cosine",
-                             warmup_steps=.03, adam_beta2=.95, weight_decay=.01, bf16=fast_bf16(), use_cpu=not torch.cuda.is_available(),
-                             train_sampling_strategy="sequential", seed=seed, logging_steps=20, save_steps=save_every, save_total_limit=2,
+    args = TrainingArguments(str(folder), num_train_epochs=1, per_device_train_batch_size=batch, bf16=fast_bf16(), use_cpu=not torch.cuda.is_available(),
+                             train_sampling_strategy="sequential", seed=seed, logging_steps=min(20, save_every), save_steps=save_every, save_total_limit=2,
                              report_to="none", disable_tqdm=True)
     collate = DataCollatorForSeq2Seq(tokenizer, pad_to_multiple_of=8, label_pad_token_id=-100)
-    trainer = quiet(Trainer(model, args, train_dataset=rows, data_collator=collate, callbacks=[ShowProgress("pre-training")]))
+    optimizer, steps = muon(model, lr), len(rows) // batch
+    schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, max(1, steps // 50), steps, min_lr_rate=.02)
+    trainer = quiet(Trainer(model, args, train_dataset=rows, data_collator=collate, optimizers=(optimizer, schedule),
+                            callbacks=[ShowProgress("pre-training"), *callbacks]))
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return [h for h in trainer.state.log_history if "loss" in h]
 

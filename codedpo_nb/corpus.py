@@ -282,20 +282,19 @@ def forget(chain: tuple, r: random.Random) -> tuple:
             and all(OPS[a].gives == OPS[b].takes for (a, _), (b, _) in zip(c, c[1:]))]
     return r.choice(fits) if fits else None
 
-# %% ../nbs/00_corpus.ipynb #4f556a87
-def assertion(task_name: str, args: list, chain: tuple, values: tuple, r: random.Random,
-              wrong: float) -> str: # probability that the expected value is false
+# %% ../nbs/00_corpus.ipynb #21946964
+def assertion(task: dict, values: tuple, # task record; arguments of the call
+              r: random.Random, wrong: float) -> str: # probability that the expected value is false
     "Lines that bind the arguments, trace the computation and assert the result."
-    shown = chain
-    if r.random() < wrong: shown = forget(chain, r) or chain
-    x, trace = values[0], []
-    for step in shown:
-        x = apply((step,), x, *values[1:])
-        trace.append(repr(x))
-    setup = "".join(f"{a} = {v!r}\n" for a, v in zip(args, values))
-    return f"{setup}# {' -> '.join(trace[:-1]) or '-'}\nassert {task_name}({', '.join(args)}) == {trace[-1]}"
+    chain = chain_of(task)
+    if r.random() < wrong: chain = forget(chain, r) or chain
+    x, lines = values[0], [f"{a} = {v!r}" for a, v in zip(task["args"], values)]
+    for op, k in chain:
+        x = apply(((op, k),), x, *values[1:])
+        lines.append(f"# {OPS[op].short} {x!r}")
+    return "\n".join(lines + [f"assert {task['name']}({', '.join(task['args'])}) == {x!r}"])
 
-# %% ../nbs/00_corpus.ipynb #a060a7aa
+# %% ../nbs/00_corpus.ipynb #73e49384
 ASK_TEST, ASSERTIONS = "Write assertions for:\n", 3
 
 def code_document(task: dict, r: random.Random, slow: float, wrong: float) -> dict:
@@ -311,7 +310,7 @@ def code_document(task: dict, r: random.Random, slow: float, wrong: float) -> di
 
 def test_document(task: dict, r: random.Random, wrong: float) -> dict:
     "A request for assertions and an answer to it."
-    answer = "\n".join(assertion(task["name"], task["args"], chain_of(task), random_args(task["takes"], r), r, wrong) for _ in range(ASSERTIONS))
+    answer = "\n".join(assertion(task, random_args(task["takes"], r), r, wrong) for _ in range(ASSERTIONS))
     return dict(kind="test", task_id=task["task_id"], prompt=ASK_TEST + task["prompt"], answer=answer)
 
 # %% ../nbs/00_corpus.ipynb #becfe0bc

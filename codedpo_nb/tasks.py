@@ -216,7 +216,7 @@ def random_chain(length: int, # number of operations
         chain.append((op.name, k)); typ = op.gives
     return tuple(chain)
 
-# %% ../nbs/00_tasks.ipynb #d56cfe66
+# %% ../nbs/00_tasks.ipynb #4ba53fc2
 LETTERS = "abcdeiou"
 
 def repeated(values: list, r: random.Random, odds: float=.4) -> list:
@@ -226,7 +226,7 @@ def repeated(values: list, r: random.Random, odds: float=.4) -> list:
 
 def random_value(typ: str, # L S I C N
                  r: random.Random,
-                 size: int=5): # longest list, string or dictionary
+                 size: int=4): # longest list, string or dictionary
     "A random value of a type. Up to a size of 10 it is small and varied; above, it has exactly `size` elements and many repetitions."
     n = size if size > 10 else r.randint(0 if r.random() < .1 else 2, size)
     if typ == "I": return r.choice(CONSTANTS)
@@ -236,7 +236,7 @@ def random_value(typ: str, # L S I C N
     return {c: r.randint(1, 9) for c in r.sample(list(keys), min(n, len(keys)))}
 
 def random_args(takes: str, # types of the arguments, such as 'L' or 'SI'
-                r: random.Random, size: int=5) -> tuple:
+                r: random.Random, size: int=4) -> tuple:
     "Random arguments for a function."
     return tuple(random_value(t, r, size) for t in takes)
 
@@ -263,7 +263,7 @@ def is_good(chain) -> bool:
             if behaviour(rest, probes(takes)) == whole: return False
     return True
 
-# %% ../nbs/00_tasks.ipynb #12309552
+# %% ../nbs/00_tasks.ipynb #68fabfa5
 def instruction(chain, r: random.Random) -> str:
     "The task in words."
     first, other = FIRST[OPS[chain[0][0]].takes], None
@@ -278,8 +278,8 @@ def instruction(chain, r: random.Random) -> str:
     return text[0].upper() + text[1:] + "."
 
 def function_name(chain) -> str:
-    "A meaningful name made of one fragment for each step."
-    return "_".join(OPS[name].short for name, _ in chain)
+    "A meaningful name: fragments of the first and of the last step."
+    return "_".join(OPS[name].short for name, _ in (chain if len(chain) < 3 else (chain[0], chain[-1])))
 
 # %% ../nbs/00_tasks.ipynb #49b9b97a
 def write_task(chain, split: str, r: random.Random) -> dict:
@@ -327,13 +327,13 @@ def task_space(seed: int=0) -> dict:
     words = random.Random(stream(seed, "wording"))
     return {s: [write_task(c, s, words) for c in cs] for s, cs in chains.items()}
 
-# %% ../nbs/00_tasks.ipynb #3b8f4532
+# %% ../nbs/00_tasks.ipynb #6516673b
 def literal(args: tuple) -> str:
     "Arguments as they are written in a call."
     return ", ".join(map(repr, args))
 
 def reference_tests(task: dict, n: int, # number of tests
-                    r: random.Random, size: int=5) -> list:
+                    r: random.Random, size: int=4) -> list:
     "`n` assertions with distinct arguments whose expected values are right."
     chain, seen = chain_of(task), {}
     for _ in range(n * 30):

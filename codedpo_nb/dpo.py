@@ -63,7 +63,7 @@ def dpo_trainer(train: list, valid: list, # pairs
     return quiet(kind(str(model_path), args=config(**settings), train_dataset=data[0], eval_dataset=data[1], processing_class=tokenizer,
                       callbacks=[ShowProgress(objective.upper()), *callbacks]))
 
-# %% ../nbs/05_dpo.ipynb #022cec93
+# %% ../nbs/05_dpo.ipynb #566991c3
 def fit_dpo(pairs: list, # preference pairs: task_id, prompt, chosen, rejected, as messages
             model_path, # folder or hub name of the model to start from, and to stay near
             folder, # where to save the model
@@ -74,18 +74,18 @@ def fit_dpo(pairs: list, # preference pairs: task_id, prompt, chosen, rejected, 
             seed: int = 0, # of the order of the pairs, and of the split
             valid: list = None, # validation pairs; None: `share` of the prompts
             share: float = .1, watch: dict = None, # groups for `sft.Watch`
-            longest: int = 1024, # most tokens of a prompt with its answer
+            longest: int = 1024, keep: str = "best", # most tokens of a prompt with its answer; weights to keep, "best" or "last"
             work = None, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
             callbacks: list = ()) -> list: # further callbacks for the trainer
-    "Optimise a preference objective and save the weights with the lowest validation loss. Returns the log."
+    "Optimise a preference objective and save the weights with the lowest validation loss, or the last. Returns the log."
     target, tokenizer, train = goal(objective, beta, sft_weight), training_tokenizer(model_path), pairs
     if valid is None and pairs: train, valid = split(pairs, share, seed)
     for rows, part in ((train, "training pairs"), (valid, "validation pairs")):
         check_rows(rows, ["prompt", "chosen", "rejected"], tokenizer, longest, f"set of {part}")
     place = workspace(work or f"{folder}.work", train=train, valid=valid, lr=lr, epochs=epochs, batch=batch, seed=seed, longest=longest,
-                      watch=watch, start=origin(model_path), target=target)
+                      watch=watch, keep=keep, start=origin(model_path), target=target)
     with calm():
-        trainer = dpo_trainer(train, valid, model_path, tokenizer, objective, common(place, len(train), lr, epochs, batch, seed, longest) | target,
+        trainer = dpo_trainer(train, valid, model_path, tokenizer, objective, common(place, len(train), lr, epochs, batch, seed, longest, keep) | target,
                               seed, [Watch(watch or {}, tokenizer), *callbacks])
         log = finish(trainer, load_tokenizer(model_path), folder, place)
     if work is None: shutil.rmtree(place)

@@ -91,11 +91,20 @@ def test_broken_data_is_refused_before_training(rows, tiny, tmp_path, spoil, say
 def test_weights_of_the_lowest_validation_loss_are_saved(rows, tiny, done):
     log, folder = done
     losses = {row["step"]: row["eval_loss"] for row in log if "eval_loss" in row}
-    best = sft.best_step(log)
+    best = sft.kept_step(log)
     assert losses[best] == min(v for s, v in losses.items() if s) < losses[0] and max(losses) == max(r["step"] for r in log)
     model, tok = load(folder)
     watched = next(row["watched"]["some"] for row in log if "watched" in row and row["step"] == best)
     assert sft.log_probabilities(model, sft.training_tokenizer(folder), rows[:5]) == pytest.approx(watched, abs=1e-3)
+
+
+def test_last_weights_can_be_kept(rows, tiny, done, tmp_path):
+    log = sft.fit_sft(rows, tiny, tmp_path/"model", **HOW, watch=dict(some=rows[:5]), keep="last")
+    strip = lambda log: [{k: v for k, v in row.items() if k != "kept"} for row in log]
+    assert strip(log) == strip(done[0]) and sft.kept_step(log) == max(r["step"] for r in log)
+    last = [row["watched"]["some"] for row in log if "watched" in row][-1]
+    assert sft.log_probabilities(load(tmp_path/"model")[0], sft.training_tokenizer(tiny), rows[:5]) == pytest.approx(last, abs=1e-3)
+    with pytest.raises(ValueError, match="keep = 'first' is unknown"): sft.fit_sft(rows, tiny, tmp_path/"x", keep="first")
 
 
 def test_saved_model_is_an_ordinary_one(rows, tiny, done):
@@ -166,3 +175,20 @@ def test_interval_of_a_constant_and_of_noise():
     assert sft.mean_interval([2.] * 9, np.random.default_rng(0)) == (2, 2, 2)
     mean, low, high = sft.mean_interval(np.random.default_rng(1).normal(size=400), np.random.default_rng(0))
     assert low < mean < high and high - low == pytest.approx(4 / 20, rel=.15)
+
+
+def test_damaged_checkpoint_is_one_sentence_with_the_remedy(rows, tiny, tmp_path):
+    how = HOW | dict(epochs=1, work=tmp_path/"work")
+    sft.fit_sft(rows, tiny, tmp_path/"model", **how)
+    newest = Path(sft.newest_checkpoint(tmp_path/"work"))
+    (newest/"optimizer.pt").write_bytes(b"torn")
+    with pytest.raises(sft.ArtefactError, match=f"{newest.name} is damaged .*: delete this folder and give the same command again"):
+        sft.fit_sft(rows, tiny, tmp_path/"model", **how)
+    shutil.rmtree(newest)
+    sft.fit_sft(rows, tiny, tmp_path/"model", **how)
+
+
+def test_full_disk_is_one_sentence_with_the_remedy(rows, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(sft, "save", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(sft.DiskFullError, match="No space left for the checkpoints in .*work: free some disk space"):
+        sft.fit_sft(rows, tiny, tmp_path/"model", **HOW | dict(epochs=1), work=tmp_path/"work")

@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['EXIT', 'WORDS', 'BOOT', 'FULL', 'StageFailed', 'BadInput', 'Locked', 'Stage', 'read_stage', 'writers', 'find_stages',
-           'profile_file', 'load_profile', 'fits', 'check_profile', 'meaning', 'modules', 'Plan', 'make_plan',
-           'why_run', 'settle', 'tidy', 'notebook_text', 'refresh', 'socket_folder', 'kernel_manager', 'environment',
-           'kernel_environment', 'explained', 'execute', 'memory', 'last_line', 'watch', 'Display', 'time_left',
-           'duration', 'locked', 'costs', 'note_cost', 'chosen', 'run_stage', 'run', 'stale', 'check_export', 'dry_run',
-           'main']
+           'profile_file', 'load_profile', 'fits', 'check_profile', 'profile_seeds', 'meaning', 'modules', 'Plan',
+           'make_plan', 'why_run', 'settle', 'tidy', 'notebook_text', 'refresh', 'socket_folder', 'kernel_manager',
+           'environment', 'kernel_environment', 'explained', 'execute', 'memory', 'last_line', 'watch', 'Display',
+           'time_left', 'duration', 'locked', 'costs', 'note_cost', 'chosen', 'run_stage', 'run', 'run_seeds', 'stale',
+           'check_export', 'dry_run', 'main']
 
-# %% ../nbs/00_runner.ipynb #19ef01b8
+# %% ../nbs/00_runner.ipynb #89cb46ae
 import argparse, ast, csv, difflib, fcntl, heapq, importlib.util, json, os, re, shutil, signal, statistics, sys, tempfile, threading, time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from fastcore.basics import patch
 from .records import (ArtefactError, DiskFullError, Run, digest, fingerprint, in_order, load_register, no_space, register, root, shown,
@@ -126,13 +126,13 @@ def fits(value, default) -> bool:
     if isinstance(default, float): return isinstance(value, (int, float)) and not isinstance(value, bool)
     return type(value) is type(default)
 
-# %% ../nbs/00_runner.ipynb #815617c5
+# %% ../nbs/00_runner.ipynb #a3f0ac96
 def check_profile(values: dict, # of `load_profile`
                   stages: list):
     "Raise `BadInput` for the first value that no stage declares, or that is of another type than its default."
     known = {name for stage in stages for name in stage.params}
     for name, (value, where) in values.items():
-        if name not in known | {"profile"}:
+        if name not in known | {"profile"} | ({"seeds"} if "seed" in known else set()):
             raise BadInput(f"{where}: no notebook has a parameter {name!r}{_did_you_mean(name, known) or '; known are ' + ', '.join(sorted(known))}")
         for stage in stages:
             default = stage.params.get(name)
@@ -140,6 +140,18 @@ def check_profile(values: dict, # of `load_profile`
                 number = isinstance(value, str) and isinstance(default, float) and "e" in value
                 raise BadInput(f"{where}: {name} is {value!r}, but {stage.name} wants {WORDS[type(default)]} such as {default!r}"
                                + ("; YAML takes 1.0e-4 as a number, 1e-4 as a text" if number else ""))
+
+# %% ../nbs/00_runner.ipynb #0d5d9b3b
+def profile_seeds(values: dict # of `load_profile`
+                 ) -> list:
+    "The `seeds` of a profile; none if it is for a single run."
+    seeds, where = values.get("seeds", (None, ""))
+    if "seeds" not in values: return []
+    if not seeds or not fits(seeds, [0]): raise BadInput(f"{where}: seeds is {seeds!r}, but it has to be a list of whole numbers such as [0, 1, 2]")
+    if "seed" in values: raise BadInput(f"{where}: both seed and seeds are given; keep seed for a single run, or seeds for one run each")
+    twice = [k for k in seeds if seeds.count(k) > 1]
+    if twice: raise BadInput(f"{where}: seeds has {twice[0]} more than once; name each seed once")
+    return seeds
 
 # %% ../nbs/00_runner.ipynb #29d15a1c
 def meaning(source: str) -> str:
@@ -175,7 +187,7 @@ def modules(code: list, # sources
                 found[name] = fingerprint(meaning(todo[-1]))
     return found
 
-# %% ../nbs/00_runner.ipynb #db73f29e
+# %% ../nbs/00_runner.ipynb #111aa68a
 @dataclass
 class Plan:
     "A profile made ready: where things are, and what each stage is passed."
@@ -183,6 +195,7 @@ class Plan:
     base: Path # folder of nbs/, profiles/ and outputs/
     stages: list
     values: dict # parameters of all stages together
+    seeds: list = field(default_factory=list) # of a profile that stands for several runs
 
     @property
     def dir(self): return self.base/"outputs"/self.profile
@@ -206,17 +219,29 @@ class Plan:
                 | {f"input {name}": inputs.get(name, {}).get("digest") for name in stage.reads}
                 | {f"version of {name}": value for name, value in versions().items()})
 
-# %% ../nbs/00_runner.ipynb #2bbcaecf
+# %% ../nbs/00_runner.ipynb #af84e3a2
+@patch
+def single(self:Plan, seed: int):
+    "The plan for one of the profile's seeds, with a folder of its own."
+    name = f"{self.profile}-seed{seed}"
+    return replace(self, profile=name, values=self.values | dict(profile=name, seed=seed), seeds=[])
+
+# %% ../nbs/00_runner.ipynb #d53b956f
 def make_plan(profile: str, base) -> Plan:
     "Read notebooks and profile, and check them against one another."
+    part = re.fullmatch(r"(.+)-seed(-?\d+)", profile)
+    if part and not (Path(base)/f"profiles/{profile}.yaml").exists() and (Path(base)/f"profiles/{part[1]}.yaml").exists():
+        whole = make_plan(part[1], base)
+        if int(part[2]) in whole.seeds: return whole.single(int(part[2]))
     path, stages = profile_file(profile, base), find_stages(Path(base)/"nbs")
     if not stages: raise BadInput(f"{shown(Path(base)/'nbs')} has no stages: a stage is a notebook whose parameters cell says `#| reads:` or `#| writes:`")
     values = load_profile(path)
     check_profile(values, stages)
+    seeds = profile_seeds(values)
     name, where = values.get("profile", (path.stem, ""))
     if not profile.endswith((".yaml", ".yml")) and name != path.stem: raise BadInput(f"{where}: the profile of this file is called {path.stem!r}, not {name!r}; make the two agree")
     if not re.fullmatch(r"[\w.-]+", str(name)): raise BadInput(f"{where}: profile {name!r} is no folder name; use letters, digits, '_', '-' and '.'")
-    return Plan(name, Path(base).absolute(), stages, {key: value for key, (value, _) in values.items()} | dict(profile=name))
+    return Plan(name, Path(base).absolute(), stages, {key: value for key, (value, _) in values.items() if key != "seeds"} | dict(profile=name), seeds)
 
 # %% ../nbs/00_runner.ipynb #05d8e284
 def why_run(plan: Plan, stage: Stage) -> str:
@@ -504,10 +529,10 @@ def duration(seconds: float) -> str:
     "Seconds as a person says them."
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds//60:.0f} min {seconds % 60:.0f} s"
 
-# %% ../nbs/00_runner.ipynb #6c4da6f9
+# %% ../nbs/00_runner.ipynb #e1397cf9
 @contextmanager
 def locked(plan: Plan):
-    "Keep other runs of the same profile out of the block; `Locked` if one is there."
+    "Keep other runs of the same profile out of the block; `Locked` if one is there. What a killed run left half written goes."
     plan.artefacts.mkdir(parents=True, exist_ok=True)
     with open(plan.artefacts/".run.lock", "a+") as lock:
         try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -517,6 +542,7 @@ def locked(plan: Plan):
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
+        for leftover in plan.dir.rglob(".*.tmp"): leftover.unlink(missing_ok=True)
         yield
 
 # %% ../nbs/00_runner.ipynb #ac4b5929
@@ -566,25 +592,26 @@ def run_stage(plan: Plan, stage: Stage, force: bool, tick) -> dict:
     shutil.rmtree(running, ignore_errors=True)
     return cost
 
-# %% ../nbs/00_runner.ipynb #1ffcaeb7
+# %% ../nbs/00_runner.ipynb #d3350b10
 def run(profile: str, # name of a profile, or path of a YAML file
         base=None, # folder of nbs/, profiles/ and outputs/; the repository if not given
         only: str = "", # this stage alone
         start_from: str = "", # this stage and those after it
         force: bool = False, # run them even if nothing has changed, from nothing
         file=None # where to report; standard error if not given
-       ) -> list: # names of the stages that ran
+       ) -> list: # names of the stages that ran, one seed after the other
     "Run the stages of a profile, skipping what nothing has changed, and make its report."
     base = Path(base or root()).absolute()
-    with environment(CODEDPO_ROOT=base): return _run(make_plan(profile, base), only, start_from, force, file)
+    with environment(CODEDPO_ROOT=base):
+        plan = make_plan(profile, base)
+        return (run_seeds if plan.seeds else _run)(plan, only, start_from, force, file)
 
-# %% ../nbs/00_runner.ipynb #2a1503c0
+# %% ../nbs/00_runner.ipynb #577a186b
 def _run(plan, only, start_from, force, file):
     stages, ran, known = chosen(plan, only, start_from), [], costs(plan)
     check_export(plan.base)
     usual = statistics.median([c["seconds"] for c in known.values()] or [1.])
     with locked(plan):
-        for leftover in plan.dir.rglob(".*.tmp"): leftover.unlink(missing_ok=True)
         display = Display({s.name: known.get(s.name, {}).get("seconds", usual) for s in stages}, bool(known), file)
         try:
             for stage in stages:
@@ -599,6 +626,20 @@ def _run(plan, only, start_from, force, file):
             from codedpo_nb.report import build
             display.say(f"Report: {shown(build(plan.dir))}")
         finally: display.close()
+    return ran
+
+# %% ../nbs/00_runner.ipynb #a311f61d
+def run_seeds(plan: Plan, only: str = "", start_from: str = "", force: bool = False, file=None) -> list[str]:
+    "Run a profile once a seed and pool the tables; returns the names of the stages that ran."
+    from codedpo_nb.report import build, pool
+    chosen(plan, only, start_from)
+    singles, ran = [plan.single(seed) for seed in plan.seeds], []
+    with locked(plan):
+        for n, (seed, single) in enumerate(zip(plan.seeds, singles), 1):
+            print(f"Seed {seed}, run {n} of {len(singles)}, in {shown(single.dir)}", file=file or sys.stderr, flush=True)
+            ran += _run(single, only, start_from, force, file)
+        pool(Run(plan.profile, "", {}, home=plan.base), [single.dir for single in singles], plan.seeds)
+        print(f"Report of all seeds: {shown(build(plan.dir, [single.profile for single in singles]))}", file=file or sys.stderr, flush=True)
     return ran
 
 # %% ../nbs/00_runner.ipynb #0e87709f
@@ -620,11 +661,15 @@ def check_export(base):
     names = stale(base)
     if names: raise BadInput(f"codedpo_nb/{', codedpo_nb/'.join(names)} differ from the notebooks: run `nbdev-export` and give the same command again")
 
-# %% ../nbs/00_runner.ipynb #262f3608
+# %% ../nbs/00_runner.ipynb #a68ed848
 def dry_run(profile: str, base=None, only: str = "", start_from: str = "", force: bool = False) -> list[dict]:
     "What `run` would do with each stage, and why, without doing it."
     plan = make_plan(profile, Path(base or root()))
     check_export(plan.base)
+    if not plan.seeds: return _dry_run(plan, only, start_from, force)
+    return [row | dict(stage=f"{one.profile}/{row['stage']}") for one in map(plan.single, plan.seeds) for row in _dry_run(one, only, start_from, force)]
+
+def _dry_run(plan, only, start_from, force):
     rows, open_ = [], set()
     for stage in chosen(plan, only, start_from):
         why = "forced" if force else why_run(plan, stage)
@@ -647,7 +692,7 @@ def _parser():
     parser.add_argument("--dry-run", action="store_true", help="tell what would run, and why, and run nothing")
     return parser
 
-# %% ../nbs/00_runner.ipynb #485e0e2d
+# %% ../nbs/00_runner.ipynb #3e8a5a03
 def _interrupt(*_): raise KeyboardInterrupt
 
 def main(argv=None) -> int:
@@ -656,7 +701,8 @@ def main(argv=None) -> int:
     if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, _interrupt)
     try:
         if args.pop("dry_run"):
-            for row in dry_run(**args): print(f"{row['stage']:16} {row['action']:8} {row['why']}")
+            rows = dry_run(**args)
+            for row in rows: print(f"{row['stage']:{max(16, *(len(r['stage']) for r in rows))}} {row['action']:8} {row['why']}")
         else: run(**args)
     except (*EXIT, OSError) as error:
         if no_space(error): error = DiskFullError(str(error) if isinstance(error, DiskFullError) else f"No space left ({error}): free some disk space and give the same command again")

@@ -267,3 +267,63 @@ def test_a_file_hears_of_a_long_loop_with_the_time_left(monkeypatch):
     display.tick(17., dict(desc="sampling", n=10, total=50, t=20.))
     display.tick(18., dict(desc="sampling", n=11, total=50, t=22.))
     assert file.getvalue().splitlines()[1:] == ["[1/1] 01_a: sampling 10/50, 80 s left"]
+
+
+@pytest.fixture
+def seeded(base):
+    """The same pipeline, with a table that depends on the seed, one whose texts do, and a profile of two seeds."""
+    edit(base/"nbs/01_sum.ipynb", '[dict(total=total)], \\"total\\"', '[dict(name=\\"all\\", n=4, total=total + seed)], \\"total\\"')
+    notebook(base/"nbs/03_words.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_words", "{}"),
+             'run.table([dict(word="abc"[seed])], "words", "A word")', 'run.table([dict(x=seed)] * (seed + 1), "shape", "Rows")',
+             'run.table([dict(s=1. + seed)], "clock", f"Seed {seed}", timing=True)')
+    (base/"profiles/many.yaml").write_text("profile: many\nn: 4\nseeds: [0, 2]\n")
+    return base
+
+
+def test_seeds_run_the_chain_once_each_and_pool_the_tables(seeded):
+    file = io.StringIO()
+    many = lambda **options: runner.run("many", seeded, file=file, **options)
+    assert many() == ["02_squares", "01_sum", "03_words"] * 2
+    out = seeded/"outputs"
+    assert sorted(p.name for p in out.iterdir()) == ["many", "many-seed0", "many-seed2"]
+    assert "Seed 2, run 2 of 2, in outputs/many-seed2" in file.getvalue() and "Report of all seeds: outputs/many/report.html" in file.getvalue()
+    for seed, total in ((0, 14), (2, 16)):
+        assert (out/f"many-seed{seed}/tables/total.csv").read_text() == f"name,n,total\nall,4,{total}\n"
+        assert "The sum" in (out/f"many-seed{seed}/report.html").read_text()
+        assert (out/f"many-seed{seed}/artefacts/squares.jsonl").exists() and (out/f"many-seed{seed}/notebooks/01_sum.ipynb").exists()
+
+    assert (out/"many/tables/total.csv").read_text() == "name,n,total,total min,total max\nall,4,15,14,16\n"
+    assert (out/"many/timings/clock.csv").read_text() == "s,s min,s max\n2,1,3\n"
+    entries = load_register(out/"many/manifest.json")
+    assert set(entries) == {"tables/total", "tables/clock"}, "rows or words of the other tables differ"
+    assert "seeds 0, 2" in entries["tables/total"]["caption"] and "do not contain the variation between seeds" in entries["tables/total"]["caption"]
+    assert "In the words of the run with seed 0" in entries["tables/clock"]["caption"] and entries["tables/total"]["params"]["seed"] == [0, 2]
+    report = (out/"many/report.html").read_text()
+    assert 'href="../many-seed0/report.html"' in report and 'href="../many-seed2/report.html"' in report and "total max" in report
+
+    first = results(seeded, "many")
+    assert many() == [] and results(seeded, "many") == first
+    assert many(only="03_words", force=True) == ["03_words"] * 2 and many(start_from="03_words") == []
+    (out/"many-seed2/tables/total.csv").unlink()
+    assert many() == ["01_sum"] and results(seeded, "many") == first
+    edit(seeded/"nbs/01_sum.ipynb", '\\"total\\", \\"The', '\\"whole\\", \\"The')
+    assert many() == ["01_sum"] * 2
+    assert not (out/"many/tables/total.csv").exists() and (out/"many/tables/whole.csv").exists(), "what is no longer pooled goes"
+
+
+def test_one_of_several_seeds_and_a_failure_in_it(seeded):
+    assert [row["stage"] for row in runner.dry_run("many", seeded, only="01_sum")] == ["many-seed0/01_sum", "many-seed2/01_sum"]
+    assert runner.make_plan("many-seed2", seeded).values == dict(profile="many-seed2", n=4, seed=2)
+    with pytest.raises(BadInput, match="There is no profile 'many-seed1'"): runner.make_plan("many-seed1", seeded)
+    with pytest.raises(BadInput, match="There is no stage '01_sun'"): runner.run("many", seeded, only="01_sun", file=io.StringIO())
+    assert not (seeded/"outputs").exists()
+    with pytest.raises(ArtefactError, match="codedpo-run --profile many-seed0 --only 02_squares"): runner.run("many", seeded, only="01_sum", file=io.StringIO())
+
+
+@pytest.mark.parametrize("yaml, why", [("seeds: []", "line 1: seeds is [], but it has to be a list of whole numbers such as [0, 1, 2]"), ("seeds: 3", "a list of whole numbers"),
+    ("seeds: [0, 1.5]", "a list of whole numbers"), ("seeds: [true]", "a list of whole numbers"), ("n: 3\nseeds: [4, 1, 4]", "line 2: seeds has 4 more than once"),
+    ("seed: 0\nseeds: [0, 1]", "line 2: both seed and seeds are given")])
+def test_bad_seeds(base, yaml, why):
+    (base/"profiles/smoke.yaml").write_text(yaml)
+    with pytest.raises(BadInput, match=re.escape(why)): go(base)
+    assert not (base/"outputs").exists()

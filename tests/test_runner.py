@@ -149,7 +149,7 @@ def test_kill_9_in_mid_stage_then_the_same_command(base):
     assert below, "there is a kernel"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    psutil.wait_procs(below, timeout=3)
+    psutil.wait_procs(below, timeout=60)
     assert not [p for p in below if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], "no kernel outlives the runner"
     rows = journal.read_bytes()
     assert not (base/"outputs/smoke/tables").exists()
@@ -169,7 +169,7 @@ def test_interrupt_ends_the_kernel_and_says_so(base):
         while not journal.exists() and time.time() < until: time.sleep(.02)
         below = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(sent)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=300) == 130
         assert "interrupted" in process.stderr.read()
         assert not [p for p in below if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
         journal.unlink()

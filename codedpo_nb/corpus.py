@@ -282,7 +282,7 @@ def forget(chain: tuple, r: random.Random) -> tuple:
             and all(OPS[a].gives == OPS[b].takes for (a, _), (b, _) in zip(c, c[1:]))]
     return r.choice(fits) if fits else None
 
-# %% ../nbs/00_corpus.ipynb #21946964
+# %% ../nbs/00_corpus.ipynb #1becce85
 def assertion(task: dict, values: tuple, # task record; arguments of the call
               r: random.Random, wrong: float) -> str: # probability that the expected value is false
     "Lines that bind the arguments, trace the computation and assert the result."
@@ -291,7 +291,8 @@ def assertion(task: dict, values: tuple, # task record; arguments of the call
     x, lines = values[0], [f"{a} = {v!r}" for a, v in zip(task["args"], values)]
     for op, k in chain:
         x = apply(((op, k),), x, *values[1:])
-        lines.append(f"# {OPS[op].short} {x!r}")
+        operand = f" {values[1] if k == 'k' else k}" if OPS[op].extra == "I" else ""
+        lines.append(f"# {OPS[op].short}{operand} {x!r}")
     return "\n".join(lines + [f"assert {task['name']}({', '.join(task['args'])}) == {x!r}"])
 
 # %% ../nbs/00_corpus.ipynb #73e49384

@@ -15,18 +15,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments, get_cosine_with_min_lr_schedule_with_warmup
 from .records import ArtefactError, report_progress, shown, stream
 
-# %% ../nbs/00_model.ipynb #9d9951a1
+# %% ../nbs/00_model.ipynb #a48ac2f1
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHATML = """{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}{{ '\n' }}{% else %}{{ message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
 
 def train_tokenizer(texts, vocabulary: int=1024) -> PreTrainedTokenizerFast: # documents; number of tokens
     "A BPE tokenizer with the ChatML template, trained on `texts`."
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers as pre, trainers
-    after_quote = "|".join("'" + "." * i for i in range(12))
-    isolate = [r"'[^'\n ]*'", f"(?<={after_quote}).", r"\n *|[a-z]+(?:_[a-z]+)+", r"_[a-z]+"]
-    steps = [pre.Split(Regex(pattern), "isolated") for pattern in isolate]
+    letters = "|".join(rf"(?<=\A'{'.' * i})." for i in range(12))
+    isolate = [r"(?:, | ?\{)'[a-z]'|'[^'\n ]*'", letters, r"(?:, | ?\[|: |= |\{| )-?\d|\d", r"\n *|[a-z]+(?:_[a-z]+)+", r"_[a-z]+"]
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre.Sequence(steps[:2] + [pre.Digits(individual_digits=True)] + steps[2:] + [pre.ByteLevel(add_prefix_space=False, use_regex=False)])
+    bpe.pre_tokenizer = pre.Sequence([*(pre.Split(Regex(pattern), "isolated") for pattern in isolate), pre.ByteLevel(add_prefix_space=False, use_regex=False)])
     bpe.decoder = decoders.ByteLevel()
     bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=SPECIAL, max_token_length=16, show_progress=False,
                                                        initial_alphabet=pre.ByteLevel.alphabet()))
@@ -60,13 +59,13 @@ def batch_order(lengths: list, # tokens of each document
     r.shuffle(full)
     return [i for b in full for i in b]
 
-# %% ../nbs/00_model.ipynb #f23ff9b0
+# %% ../nbs/00_model.ipynb #916fdf01
 def fresh_model(tokenizer, hidden: int=192, layers: int=3, seed: int=0) -> LlamaForCausalLM: # width (multiple of 32), depth
-    "A Llama with random weights: heads of 32 dimensions, SwiGLU of 8/3 the width, tied embeddings."
+    "A Llama with random weights: four heads, SwiGLU of 8/3 the width, tied embeddings."
     torch.manual_seed(stream(seed, "weights"))
     return LlamaForCausalLM(LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 8 // 96 * 32, num_hidden_layers=layers,
-        num_attention_heads=hidden // 32, num_key_value_heads=hidden // 32, max_position_embeddings=1024, tie_word_embeddings=True,
+        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True,
         rope_parameters=dict(rope_type="default", rope_theta=500.),
         bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
 
@@ -114,7 +113,7 @@ def quiet(trainer):
     trainer.remove_callback(PrinterCallback)
     return trainer
 
-# %% ../nbs/00_model.ipynb #dcf9e610
+# %% ../nbs/00_model.ipynb #57cfd621
 def pretrain(documents: list, # records with prompt and answer
              tokenizer, model, folder, # `folder` keeps the checkpoints from which an interrupted run goes on
              batch: int=16, lr: float=4e-3, seed: int=0, save_every: int=200, callbacks=()) -> list: # documents a step; steps between checkpoints
@@ -124,6 +123,7 @@ def pretrain(documents: list, # records with prompt and answer
     args = TrainingArguments(str(folder), num_train_epochs=1, per_device_train_batch_size=batch, bf16=fast_bf16(), use_cpu=not torch.cuda.is_available(),
                              train_sampling_strategy="sequential", seed=seed, logging_steps=min(20, save_every), save_steps=save_every, save_total_limit=2,
                              report_to="none", disable_tqdm=True)
+    if args.use_cpu: model.set_attn_implementation("eager")
     collate = DataCollatorForSeq2Seq(tokenizer, pad_to_multiple_of=8, label_pad_token_id=-100)
     optimizer, steps = muon(model, lr), len(rows) // batch
     schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, max(1, steps // 50), steps, min_lr_rate=.02)

@@ -200,11 +200,11 @@ def apply(chain, x, other=None):
         x = OPS[name].ref(x) if k is None else OPS[name].ref(x, other if k in ("k", "other") else k)
     return x
 
-# %% ../nbs/00_tasks.ipynb #0deee5c7
+# %% ../nbs/00_tasks.ipynb #462b6ea9
 def random_chain(length: int, # number of operations
                  r: random.Random) -> tuple:
     "A random chain of `length` operations whose types fit, or None when it runs into a dead end."
-    typ, used, chain = r.choice("LLLLSSSC"), "", []
+    typ, used, chain = r.choice("LLLSSSCC"), "", []
     for i in range(length):
         fits = [o for o in OPS.values() if o.takes == typ and not (o.extra in "LS" and o.extra and used)]
         if not fits: return None
@@ -216,10 +216,10 @@ def random_chain(length: int, # number of operations
         chain.append((op.name, k)); typ = op.gives
     return tuple(chain)
 
-# %% ../nbs/00_tasks.ipynb #4ba53fc2
+# %% ../nbs/00_tasks.ipynb #085b8444
 LETTERS = "abcdeiou"
 
-def repeated(values: list, r: random.Random, odds: float=.4) -> list:
+def repeated(values: list, r: random.Random, odds: float=.25) -> list:
     "The values, sometimes with one of them put in the place of another: most inputs have few repetitions, some have one."
     if len(values) > 1 and r.random() < odds: values[r.randrange(len(values))] = r.choice(values)
     return values

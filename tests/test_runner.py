@@ -51,6 +51,8 @@ def results(base, profile="smoke"):
 
 
 def command(base, *args, **options):
+    # A shell starts background jobs with interrupts ignored, and children inherit that: the tests themselves may run in such a job.
+    options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return subprocess.Popen([sys.executable, "-c", "import sys; from codedpo_nb.runner import main; sys.exit(main())", *args], cwd=base, text=True,
                             env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(runner.root())}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 

@@ -90,7 +90,7 @@ def main():
         if args.kill:
             again, begun = world(folder, "killed", values), time.perf_counter()
             todo = stages or [stage.name for stage in find_stages(root()/"nbs")]
-            hit = [stage for stage in todo if killed_at(again, stage, min(30., found["stage_seconds"][stage]/2))]
+            hit = [stage for stage in todo if killed_at(again, stage, min(15., found["stage_seconds"][stage]/3))]
             finish(command(again))
             first, second = results(base), results(again)
             differ = sorted(name for name in first | second if first.get(name) != second.get(name))

@@ -4,19 +4,15 @@
 #   make test        notebooks, smoke profile and tests
 #
 # Both set up .venv first, with the versions in requirements.lock; a second call installs nothing.
-# Choose the interpreter with PYTHON=/path/to/python3.11, the number of threads with THREADS=2.
+# Choose the interpreter with PYTHON=/path/to/python3.11. The number of threads is `threads` in a profile.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-THREADS ?=
 SHELL := /bin/bash
 BIN := .venv/bin
 # A mark is written last, so that an interrupted installation does not count as done.
 LOCKED := .venv/.lock-installed
 READY := .venv/.ready
 
-ifneq ($(THREADS),)
-export OMP_NUM_THREADS := $(THREADS)
-endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help reproduce test smoke export readme clean distclean

@@ -204,13 +204,14 @@ def writer(name: str, home=None) -> str:
             if name in line.split(): return path.stem
     return ""
 
-# %% ../nbs/00_records.ipynb #7b833e3a
+# %% ../nbs/00_records.ipynb #c3e0196d
 @patch
 def _broken(self:Run, name, what):
     entry = load_register(self.artefacts/"artefacts.json").get(name, {})
-    stage = entry.get("stage") or writer(name, self.home)
-    again = f"`codedpo-run --profile {self.profile} --only {stage}`" if stage else "the stage that writes it"
-    return ArtefactError(f"{shown(self.artefacts/name)} {what}: run {again} to make it again")
+    command = f"codedpo-run --profile {self.profile}"
+    if entry: again = f"`{command} --only {entry['stage']}` to make it again"
+    else: again = f"`{command}`, which makes it and what it needs" if writer(name, self.home) else "the stage that writes it"
+    return ArtefactError(f"{shown(self.artefacts/name)} {what}: run {again}")
 
 @patch
 def checked(self:Run, name: str) -> Path:

@@ -56,12 +56,12 @@ def entries(folder) -> list[dict]:
         found.append(entry | content | dict(key=key, id=key.replace("/", "-")))
     return found
 
-# %% ../nbs/00_report.ipynb #7bd0533e
+# %% ../nbs/00_report.ipynb #d4217e34
 CSS = """
 :root { --ink: #1d2330; --soft: #5b6475; --ground: #fbfbfa; --card: #ffffff; --line: #e3e5e9; --mark: #0173b2; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7e9ee; --soft: #a3abba; --ground: #15181e; --card: #1d2129; --line: #333a46; --mark: #6cb8ec; } }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 60rem; padding: 2.5rem 1.25rem 4rem; background: var(--ground); color: var(--ink);
+body { margin: 0 auto; max-width: 78rem; padding: 2.5rem 1.25rem 4rem; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem } h2 { font-size: 1.35rem; margin: 3rem 0 .2rem; padding-top: 1rem; border-top: 1px solid var(--line) }
 p.sub { color: var(--soft); margin: 0 0 1rem } code { white-space: nowrap; font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .88em }
@@ -70,16 +70,16 @@ nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: 1rem 0; font-size
 figure { margin: 1.2rem 0 2rem; padding: 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px }
 figure img { display: block; margin: 0 auto; max-width: 100%; background: #ffffff; border-radius: 4px }
 figcaption { margin: .8rem 0 .2rem; font-size: .95rem } .scroll { overflow-x: auto }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; margin: 0 auto }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top } th { border-bottom: 2px solid var(--soft); font-weight: 600 }
-.r { text-align: right } details { font-size: .85rem; color: var(--soft) } summary { cursor: pointer } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; margin: .5rem 0 }
+table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; margin: 0 auto }
+th, td { padding: .25rem .5rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top } th { border-bottom: 2px solid var(--soft); font-weight: 600 }
+.r { text-align: right } .code { white-space: pre-wrap; font-family: ui-monospace, Menlo, Consolas, monospace } details { font-size: .85rem; color: var(--soft) } summary { cursor: pointer } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; margin: .5rem 0 }
 dt { font-family: ui-monospace, Menlo, Consolas, monospace } dd { margin: 0; overflow-wrap: anywhere }
 """
 
-# %% ../nbs/00_report.ipynb #17632be0
+# %% ../nbs/00_report.ipynb #64ff8b72
 MACROS = """
 {%- macro table(grid) %}<div class="scroll"><table><thead><tr>{% for name, right in grid.head %}<th{% if right %} class="r"{% endif %}>{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in grid.rows %}<tr>{% for text, right in row %}<td{% if right %} class="r"{% endif %}>{{ text }}</td>{% endfor %}</tr>
+<tbody>{% for row in grid.rows %}<tr>{% for text, right in row %}<td{% if right %} class="r"{% elif "\n" in text %} class="code"{% endif %}>{{ text }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>{% endmacro %}
 {%- macro pairs(values) %}<dl>{% for name, value in values.items() %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>{% endmacro %}
 {%- macro item(e, id) %}<figure id="{{ id }}">
@@ -93,6 +93,7 @@ PAGE = MACROS + """<!doctype html>
 <title>CodeDPO, profile {{ profile }}</title><style>{{ css | safe }}</style></head><body>
 <h1>CodeDPO, step by step</h1><p class="sub">Every figure and table of the profile <code>{{ profile }}</code>, in the order of the paper
 (<a href="https://arxiv.org/abs/2410.05605">arXiv:2410.05605</a>). Made by <code>codedpo-run --profile {{ profile }}</code>.</p>
+{% if profile == "smoke" %}<p>This profile proves that everything runs. Its model is trained for a minute or two, and its numbers claim nothing.</p>{% endif %}
 {% if runs %}<p>The chain ran once a seed. Here are the tables that all runs share, with the mean over seeds of each number and the smallest and largest value;
 figures, and tables whose rows differ between the runs, are in the single reports:</p>
 <nav>{% for name in runs %}<a href="../{{ name }}/report.html">{{ name }}</a>{% endfor %}</nav>{% endif %}

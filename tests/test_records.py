@@ -47,7 +47,7 @@ def test_datasets_opens_what_write_wrote(run, tmp_path):
 def test_bad_artefacts_are_one_sentence_with_the_way_out(run, tmp_path):
     nb = dict(cells=[dict(cell_type="code", metadata={}, source=["#| writes: base tests.jsonl\n", "seed = 0"])])
     (tmp_path/"nbs/01_seed.ipynb").write_text(json.dumps(nb))
-    with pytest.raises(ArtefactError, match=r"tests.jsonl is missing: run `codedpo-run --profile smoke --only 01_seed` to make it again$"):
+    with pytest.raises(ArtefactError, match=r"tests.jsonl is missing: run `codedpo-run --profile smoke`, which makes it and what it needs$"):
         run.read("tests.jsonl")
     path = run.write("solutions.jsonl", [dict(a=1), dict(a=2)])
     for spoil in (path.read_bytes()[:-3], path.read_bytes().replace(b"2", b"3"), b""):

@@ -202,7 +202,7 @@ def test_forgery(pool, name):
 def test_agreeable_objects_pass_asserts_but_not_comparison_outside(pool):
     program = "class Yes:\n    __eq__ = __ne__ = __lt__ = lambda *a: True\ndef f(x): return Yes()"
     assert run([program], ["assert f(2) == 4"], pool=pool).verdicts == [["pass"]]
-    assert evaluate([program], ["f(2)"], pool=pool) == [[("error:_Foreign", None)]]
+    assert evaluate([program], ["f(2)"], pool=pool) == [[("error:NotPlainData", None)]]
 
 
 def test_identical_results_however_it_is_run(pool):
@@ -334,7 +334,7 @@ def test_evaluate(pool):
     out = evaluate([program], [[f"f({v!r})".replace("inf", "math.inf") for v in values] + ["f(math.nan)", "g()", "big()", "1 / 0", "f(f)"]], pool=pool)[0]
     assert [v for _, v in out[:len(values)]] == values and [type(v) for _, v in out[:len(values)]] == [type(v) for v in values]
     assert math.isnan(out[len(values)][1])
-    assert [v for v, _ in out[-4:]] == ["error:_Foreign", "error:_Foreign", "error:ZeroDivisionError", "error:_Foreign"]
+    assert [v for v, _ in out[-4:]] == ["error:NotPlainData", "error:NotPlainData", "error:ZeroDivisionError", "error:NotPlainData"]
     for text in ("__import__('os')", "f(1)", "[x for x in y]", "x", "1 + 1", "set", "a.b(1)"):
         with pytest.raises((ValueError, AttributeError)): parse(text)
     assert canonical({3: 1, "a": 2}) == canonical({"a": 2, 3: 1})
@@ -555,3 +555,11 @@ def test_import_is_light():
     code = "import sys, time; t = time.process_time(); import codedpo_nb.sandbox; print(time.process_time() - t, 'torch' in sys.modules, 'numpy' in sys.modules)"
     seconds, *heavy = subprocess.run([sys.executable, "-c", code], env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True).stdout.split()
     assert float(seconds) < 0.3 and heavy == ["False", "False"]
+
+
+@pytest.mark.parametrize("why, call", {
+    "programs is one string": lambda pool: run("def f(x): return x", ["assert f(1)"], pool=pool), "tests is one string": lambda pool: run(["x = 1"], "assert x", pool=pool),
+    "program is function": lambda pool: run([lambda: 1], ["assert 1"], pool=pool), "test is int": lambda pool: run(["x = 1"], [[1]], pool=pool),
+    "limits is dict": lambda pool: run(["x = 1"], ["assert x"], limits=dict(cpu=1), pool=pool)}.items())
+def test_arguments_of_the_wrong_type_are_one_sentence(pool, why, call):
+    with pytest.raises(TypeError, match=why): call(pool)

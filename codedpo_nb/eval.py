@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EDGES', 'KINDS', 'ERRORS', 'edge_tests', 'two_kinds', 'scale_tasks', 'scale_problems', 'generate', 'kind', 'by_id',
            'programs', 'judge', 'evaluate', 'select', 'per_problem', 'bootstrap', 'difference', 'reading', 'mcnemar',
-           'costs', 'cost_of', 'speed_ups', 'speed_summary', 'halves']
+           'costs', 'cost_of', 'speed_ups', 'speed_summary', 'halves', 'verdict']
 
 # %% ../nbs/06_eval.ipynb #406211e6
 import itertools, math, random
@@ -176,3 +176,9 @@ def speed_summary(ratios: dict, r, draws: int=2000) -> dict:
 def halves(rows: list) -> tuple:
     "Even and odd samples: two draws from the same model."
     return [r for r in rows if r["k"] % 2 == 0], [r for r in rows if r["k"] % 2]
+
+# %% ../nbs/06_eval.ipynb #afdd73da
+def verdict(low, high, nothing: float=0.) -> str: # interval; the value that means no effect
+    "What an interval says of the claim that a number is larger than `nothing`."
+    if low is None: return "not measured"
+    return "holds" if low > nothing else "contradicted" if high < nothing else "not resolved"

@@ -86,37 +86,38 @@ def relative(scores) -> np.ndarray: # (..., n), not negative
     best = scores.max(-1, keepdims=True, initial=0)
     return np.round(np.divide(scores, best, out=np.zeros_like(scores), where=best > 0), 9)
 
-# %% ../nbs/02_selfverify.ipynb #1b8416a8
+# %% ../nbs/02_selfverify.ipynb #ba37467f
+def _inverse(x): return 1 / np.where(x > 0, x, np.inf) # 0 where there is nothing to divide by
+
 @batched
-def hits(matrix, tolerance: float=1e-12) -> tuple:
+def hits(matrix, tolerance: float=1e-10) -> tuple:
     "Self-validation repeated until it settles: the leading singular vectors, reached from all ones, each with sum 1 (0 without an edge)."
-    power = matrix @ np.swapaxes(matrix, -1, -2)                                   # M M^T
+    power, ones = matrix @ np.swapaxes(matrix, -1, -2), np.ones(matrix.shape[-2])    # M M^T
     codes, left = np.ones(matrix.shape[:-1]), np.arange(len(matrix))
     for _ in range(60):
-        power = _shares(power, np.trace(power, axis1=-2, axis2=-1)[:, None, None])
-        new = power.sum(-1)                                                        # (M M^T)^(2^k) 1
-        new = _shares(new, new.sum(-1, keepdims=True))
-        moving = (np.abs(new - codes[left]) > tolerance).any(-1)
+        power = power * _inverse(np.trace(power, axis1=-2, axis2=-1))[:, None, None]
+        new = np.matvec(power, ones)                                               # (M M^T)^(2^k) 1
+        new *= _inverse(np.vecdot(new, ones))[:, None]
+        moving = (np.abs(new - codes[left]) > tolerance).any(-1)                   # each doubling squares what is still wrong
         codes[left] = new
-        left, power = left[moving], power[moving] @ power[moving]
+        left, power = left[moving], power[moving]
         if not len(left): break
+        power = power @ power
     tests = np.vecmat(codes, matrix)                                               # M^T c
-    return codes, _shares(tests, tests.sum(-1, keepdims=True))
+    return codes, tests * _inverse(tests.sum(-1, keepdims=True))
 
-def _shares(x, total): return np.divide(x, total, out=np.zeros_like(x), where=total > 0)
-
-# %% ../nbs/02_selfverify.ipynb #c11409a8
+# %% ../nbs/02_selfverify.ipynb #25ee1046
 @batched
 def page_rank(matrix, damping: float=.85) -> tuple:
     "PageRank of the undirected graph of solutions and tests; all scores of a prompt add up to 1, as in networkx."
-    from_tests = _shares(matrix, matrix.sum(-2, keepdims=True))                        # M Dt^-1
-    from_codes = _shares(matrix, np.matvec(matrix, np.ones(matrix.shape[-1]))[..., None])   # Dc^-1 M
-    system = np.eye(matrix.shape[-2]) - damping**2 * from_tests @ np.swapaxes(from_codes, -1, -2)
-    constant = 1 + damping * np.matvec(from_tests, np.ones(matrix.shape[-1]))
-    codes = np.linalg.solve(system, constant[..., None])[..., 0]                       # c = d M Dt^-1 (d M^T Dc^-1 c + 1) + 1
-    tests = damping * np.vecmat(codes, from_codes) + 1                                 # t = d M^T Dc^-1 c + 1
-    total = codes.sum(-1, keepdims=True) + tests.sum(-1, keepdims=True)
-    return _shares(codes, total), _shares(tests, total)
+    n, k = matrix.shape[-2:]
+    of_code, of_test = _inverse(np.matvec(matrix, np.ones(k))), _inverse(np.vecmat(np.ones(n), matrix))    # 1 / degree
+    walk = (matrix * of_test[..., None, :]) @ np.swapaxes(matrix, -1, -2) * of_code[..., None, :]          # M Dt^-1 M^T Dc^-1
+    constant = 1 + damping * np.matvec(matrix, of_test)                                                    # 1 + d M Dt^-1 1
+    codes = np.linalg.solve(np.eye(n) - damping**2 * walk, constant[..., None])[..., 0]                    # c = d^2 walk c + constant
+    tests = 1 + damping * np.vecmat(codes * of_code, matrix)                                               # t = 1 + d M^T Dc^-1 c
+    share = _inverse(codes.sum(-1, keepdims=True) + tests.sum(-1, keepdims=True))
+    return codes * share, tests * share
 
 # %% ../nbs/02_selfverify.ipynb #af8090a3
 def random_order(matrix, rng=None) -> tuple: # generator to draw from; None: one that is the same for every call
@@ -202,11 +203,14 @@ RANKERS = {"random": random_order, "filter with all tests": filter_all, "number 
            "self-validation, Equation 1": equation_1, "self-validation": self_validation, "HITS": hits, "PageRank": page_rank,
            "CodeT": codet, "CodeT, square root": wraps(codet)(partial(codet, power=.5)), "agreement": agreement, "B4": b4, "Dawid-Skene": dawid_skene}
 
-# %% ../nbs/02_selfverify.ipynb #38e434bf
+# %% ../nbs/02_selfverify.ipynb #b5710d21
 def score_all(rank, # a ranker
               matrices, # any iterable of pass matrices, one a prompt
               batch: int=2048): # prompts read at a time
     "Yield `(code scores, test scores)` of each prompt. A matrix that is none is named by its number, from 0."
+    if isinstance(matrices, np.ndarray) and matrices.ndim == 3: # all of one shape: pieces of the stack itself
+        for i in range(0, len(matrices), batch): yield from zip(*_scored(rank, matrices[i:i + batch], range(i, len(matrices))))
+        return
     numbered = enumerate(matrices)
     while chunk := list(itertools.islice(numbered, batch)):
         shapes, scored = {}, {}
@@ -214,12 +218,15 @@ def score_all(rank, # a ranker
             link = matrix if isinstance(matrix, np.ndarray) and matrix.ndim == 2 else _numbered(i, matrix)
             shapes.setdefault(link.shape, []).append((i, link))
         for group in shapes.values():
-            try: scores = rank(np.stack([link for _, link in group]))
-            except ValueError:
-                for i, link in group: _numbered(i, link)
-                raise
-            scored |= {i: pair for (i, _), *pair in zip(group, *scores)}
-        yield from (tuple(scored[i]) for i, _ in chunk)
+            numbers, links = zip(*group)
+            scored.update(zip(numbers, zip(*_scored(rank, np.stack(links), numbers))))
+        for i, _ in chunk: yield scored[i]
+
+def _scored(rank, stack, numbers): # scores of the stack, whose prompts have these numbers
+    try: return rank(stack)
+    except ValueError:
+        for i, link in zip(numbers, stack): _numbered(i, link)
+        raise
 
 def _numbered(i, matrix): # the matrix, checked; an error names the prompt
     try: link = pass_matrix(matrix)

@@ -1,0 +1,98 @@
+"""What scoring costs: 100,000 prompts of 15 x 15 on one core, beside networkx on some of the same prompts.
+
+    python benchmarks/ranking.py [--quick]
+
+Prompts are simulated, and scored by `score_all` as one stack (`seconds_per_100k`) and as a stream of separate matrices. Seconds are CPU seconds of this
+process, which has one thread, since wall-clock time depends on what else the machine does; of three rounds the least counts. networkx gets each prompt as a graph and is asked for the same
+accuracy; its answers and ours are compared. It has HITS and PageRank; the other rankers are compared with the cheaper of these two.
+
+The last line is one JSON object."""
+import os
+os.environ |= dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")   # read when numpy is imported
+
+import argparse, json, resource, sys, time
+
+import networkx as nx
+import numpy as np
+
+from codedpo_nb import selfverify as sv
+
+PROMPTS, SIZE = 100_000, 15
+NETWORKX = {"HITS": "hits", "PageRank": "pagerank"}
+
+
+def spent(work):
+    "Result and CPU seconds of a call."
+    began = time.process_time()
+    return work(), time.process_time() - began
+
+def drain(rank, matrices):
+    "The last scores; the others are dropped as they come, so that memory does not grow."
+    for last in sv.score_all(rank, matrices): pass
+    return last
+
+def by_networkx(name, matrices):
+    "Code scores of each prompt, and CPU seconds for building the graphs and for ranking."
+    building = ranking = 0.0
+    found = []
+    for m in matrices:
+        graph, seconds = spent(lambda: as_graph(m, nx.DiGraph if name == "HITS" else nx.Graph))
+        building += seconds
+        scores, seconds = spent(lambda: nx.hits(graph, tol=0)[0] if name == "HITS" else nx.pagerank(graph, tol=1e-13, max_iter=1000))
+        ranking += seconds
+        found.append([scores[i] for i in range(len(m))])
+    return np.array(found), building, ranking
+
+def as_graph(m, kind):
+    "Solutions are the nodes from 0, tests those after them."
+    graph = kind()
+    graph.add_nodes_from(range(sum(m.shape)))
+    graph.add_edges_from((int(i), len(m) + int(j)) for i, j in np.argwhere(m))
+    return graph
+
+def layouts(stack, rounds=20):
+    "Microseconds a prompt for one product of scores and matrix, by how it is written; and for a product of two matrices."
+    codes, last = np.ones(stack.shape[:2]), np.ascontiguousarray(np.moveaxis(stack, 0, -1))
+    forms = {"einsum, prompts first": lambda: np.einsum("...i,...ij->...j", codes, stack), "vecmat, prompts first": lambda: np.vecmat(codes, stack),
+             "matmul, prompts first": lambda: codes[:, None] @ stack, "einsum, prompts last": lambda: np.einsum("ip,ijp->jp", codes.T.copy(), last),
+             "moving the prompts last": lambda: np.ascontiguousarray(np.moveaxis(stack, 0, -1)),
+             "M times its transpose": lambda: stack @ np.swapaxes(stack, -1, -2), "solving M x = 1": lambda: np.linalg.solve(stack + 99 * np.eye(SIZE), codes[..., None])}
+    return {name: 1e6 * min(spent(form)[1] for _ in range(rounds)) / len(stack) for name, form in forms.items()}
+
+def table(lines):
+    widths = [max(len(str(line[i])) for line in lines) for i in range(len(lines[0]))]
+    for line in lines: print("  ".join(str(c).ljust(w) if i == 0 else str(c).rjust(w) for i, (c, w) in enumerate(zip(line, widths))))
+    print()
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="20,000 prompts, counted five times, and fewer for networkx: within a minute")
+    return parser.parse_args()
+
+def main():
+    quick = arguments().quick
+    prompts, few = (PROMPTS // 5, 60) if quick else (PROMPTS, 300)
+    matrices = sv.toy_matrix(np.random.default_rng(0), prompts=prompts)[0]
+    def measure(rank, form, rounds): return min(spent(lambda: drain(rank, form()))[1] for _ in range(rounds)) * PROMPTS / prompts
+    seconds = {name: measure(rank, lambda: matrices, 3) for name, rank in sv.RANKERS.items()}
+    streamed = {name: measure(rank, lambda: iter(matrices), 1) for name, rank in sv.RANKERS.items()}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (10 if sys.platform.startswith("linux") else 20))
+
+    theirs, apart = {}, {}
+    for name in NETWORKX:
+        scores, building, ranking = by_networkx(name, matrices[:few])
+        theirs[name] = (building, ranking)
+        apart[name] = float(np.abs(scores - np.array([c for c, _ in sv.score_all(sv.RANKERS[name], matrices[:few])])).max())
+    per_100k = {name: sum(parts) * PROMPTS / few for name, parts in theirs.items()}
+    ratio = {name: per_100k.get(name, min(per_100k.values())) / s for name, s in seconds.items()}
+
+    table([("ranker, seconds for 100,000", "a stack", "a stream", "networkx / ours")]
+          + [(name, f"{s:.2f}", f"{streamed[name]:.2f}", f"{ratio[name]:,.0f}{'' if name in NETWORKX else ' *'}") for name, s in seconds.items()])
+    print("* beside the cheaper of networkx's two, which does something else\n")
+    table([("networkx, us a prompt", "graph", "ranking", "largest difference")]
+          + [(NETWORKX[name], f"{1e6 * b / few:.0f}", f"{1e6 * r / few:.0f}", f"{apart[name]:.0e}") for name, (b, r) in theirs.items()])
+    table([("one product, us a prompt", f"{n} prompts") for n in [2000]] + [(name, f"{us:.3f}") for name, us in layouts(matrices[:2000].astype(float)).items()])
+    print(json.dumps(dict(seconds_per_100k={n: round(s, 3) for n, s in seconds.items()}, vs_networkx={n: round(ratio[n], 1) for n in NETWORKX},
+                          peak_mb=round(peak, 1), prompts=prompts, agreement=max(apart.values()))))
+
+if __name__ == "__main__": main()

@@ -72,7 +72,8 @@ def arguments():
 def main():
     quick = arguments().quick
     prompts, few = (PROMPTS // 5, 60) if quick else (PROMPTS, 300)
-    matrices = sv.toy_matrix(np.random.default_rng(0), prompts=prompts)[0]
+    rng = np.random.default_rng(0)
+    matrices = np.concatenate([sv.toy_matrix(rng, prompts=1000)[0] for _ in range(prompts // 1000)])
     def measure(rank, form, rounds): return min(spent(lambda: drain(rank, form()))[1] for _ in range(rounds)) * PROMPTS / prompts
     seconds = {name: measure(rank, lambda: matrices, 3) for name, rank in sv.RANKERS.items()}
     streamed = {name: measure(rank, lambda: iter(matrices), 1) for name, rank in sv.RANKERS.items()}

@@ -203,7 +203,20 @@ RANKERS = {"random": random_order, "filter with all tests": filter_all, "number 
            "self-validation, Equation 1": equation_1, "self-validation": self_validation, "HITS": hits, "PageRank": page_rank,
            "CodeT": codet, "CodeT, square root": wraps(codet)(partial(codet, power=.5)), "agreement": agreement, "B4": b4, "Dawid-Skene": dawid_skene}
 
-# %% ../nbs/02_selfverify.ipynb #b5710d21
+# %% ../nbs/02_selfverify.ipynb #7509d84b
+def _scored(rank, stack, numbers): # scores of the stack, whose prompts have these numbers
+    try: return rank(stack)
+    except ValueError:
+        for i, link in zip(numbers, stack): _numbered(i, link)
+        raise
+
+def _numbered(i, matrix): # the matrix, checked; an error names the prompt
+    try: link = pass_matrix(matrix)
+    except ValueError as error: raise ValueError(f"Prompt {i}: {error}") from None
+    if link.ndim != 2: raise ValueError(f"Prompt {i}: the matrix has {link.ndim} axes: give solutions x tests, a prompt at a time")
+    return link
+
+# %% ../nbs/02_selfverify.ipynb #d154b70d
 def score_all(rank, # a ranker
               matrices, # any iterable of pass matrices, one a prompt
               batch: int=2048): # prompts read at a time
@@ -221,18 +234,6 @@ def score_all(rank, # a ranker
             numbers, links = zip(*group)
             scored.update(zip(numbers, zip(*_scored(rank, np.stack(links), numbers))))
         for i, _ in chunk: yield scored[i]
-
-def _scored(rank, stack, numbers): # scores of the stack, whose prompts have these numbers
-    try: return rank(stack)
-    except ValueError:
-        for i, link in zip(numbers, stack): _numbered(i, link)
-        raise
-
-def _numbered(i, matrix): # the matrix, checked; an error names the prompt
-    try: link = pass_matrix(matrix)
-    except ValueError as error: raise ValueError(f"Prompt {i}: {error}") from None
-    if link.ndim != 2: raise ValueError(f"Prompt {i}: the matrix has {link.ndim} axes: give solutions x tests, a prompt at a time")
-    return link
 
 # %% ../nbs/02_selfverify.ipynb #036ff114
 def ranks(x) -> np.ndarray: # values
@@ -490,20 +491,22 @@ def codet_samples(folder, # searched with its subfolders; None: CODEDPO_DATA
                          tests=[t for t in found if t in kept]))
     return rows
 
-# %% ../nbs/02_selfverify.ipynb #05610b54
+# %% ../nbs/02_selfverify.ipynb #1deea5b7
 def is_exact(value) -> bool:
     "Whether equality is all that an oracle can ask of `value`: plain data without fractions."
     if isinstance(value, dict): return all(map(is_exact, [*value, *value.values()]))
     if isinstance(value, (list, tuple, set, frozenset)): return all(map(is_exact, value))
     return not isinstance(value, (float, complex))
 
+# %% ../nbs/02_selfverify.ipynb #77b49a47
 def plain_tests(problem: dict, # record of HumanEval+
                 outputs: list) -> dict: # (verdict, value) of each of `expected_calls(problem)`
     "`after, tests, plus_tests` of the problem, with equality in place of the oracle where that is the same."
     from codedpo_nb import benchmarks as b
     tests, n = problem["tests"] + problem["plus_tests"], len(problem["tests"])
     own = problem["entry_point"] in ["find_zero", "are_equivalent", *b.AS_SETS, *b.NOT_NONE]
-    if own or not all(verdict == "pass" and is_exact(value) for verdict, value in outputs): return {k: problem[k] for k in ("after", "tests", "plus_tests")}
+    if own or not all(verdict == "pass" and is_exact(value) for verdict, value in outputs):
+        return {k: problem[k] for k in ("after", "tests", "plus_tests")}
     arguments = [t.removeprefix(b.oracle_head(problem))[:-1] for t in tests]
     plain = [f"assert {problem['entry_point']}(*{a}) == {b.literal(value)}" for a, (_, value) in zip(arguments, outputs)]
     return dict(after="", tests=plain[:n], plus_tests=plain[n:])

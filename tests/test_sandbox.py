@@ -202,6 +202,7 @@ def test_identical_results_however_it_is_run(pool):
     limits = Limits(cpu=0.15, first=0.05, wall=1.5, memory=128)
     digests = {run(programs, tests, limits=limits, workers=workers).digest for workers in (1, 2)}
     digests |= {run(programs, tests, limits=Limits(cpu=0.15, first=first, wall=1.5, memory=128), pool=pool).digest for first in (0, 0.02)}
+    digests.add(run(programs, tests, limits=limits, workers=1, level="rlimits").digest)   # not confined
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try: digests.add(run(programs, tests, limits=limits, pool=pool).digest)
     finally:
@@ -353,6 +354,192 @@ def test_self_test_and_weak_containment(monkeypatch):
     assert found["loops"] == "timeout" and "pass" not in [found[n] for n in sandbox._ATTEMPTS]
     monkeypatch.setattr(sandbox, "_receive", lambda fd: dict(level="rlimits"))
     with pytest.raises(SandboxError, match="level="): Pool(1)
+
+
+# ------------------------------------------------------------------ sockets of every kind, and native code where a profile has it
+
+SOCKETS = dict(udp="AF_INET, socket.SOCK_DGRAM", raw="AF_INET, socket.SOCK_RAW", inet6="AF_INET6, socket.SOCK_STREAM", datagrams="AF_UNIX, socket.SOCK_DGRAM",
+               netlink="AF_NETLINK, socket.SOCK_RAW", packet="AF_PACKET, socket.SOCK_RAW", vsock="AF_VSOCK, socket.SOCK_STREAM", crypto="AF_ALG, socket.SOCK_SEQPACKET")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="these kinds of sockets are Linux's")
+@pytest.mark.parametrize("name", SOCKETS)
+def test_socket_is_denied(pool, name):
+    assert one(pool, f"import socket\ndef f(): socket.socket(socket.{SOCKETS[name]})") == "error:PermissionError"
+
+
+@pytest.fixture(scope="module")
+def science():
+    "A server of the profile in which programs have native code, threads and a scratch folder."
+    pytest.importorskip("numpy", reason="the profile is for numpy")
+    with Pool(1, profile="scientific") as pool: yield pool
+
+
+RAW = """import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*args):
+    if libc.syscall(*[ctypes.c_long(a) if isinstance(a, int) else a for a in args]) < 0: raise OSError(ctypes.get_errno(), '')
+"""
+NATIVE = dict(socket="call(41, 2, 1, 0)", socketpair="call(53, 1, 1, 0, ctypes.create_string_buffer(8))", ptrace="call(101, 16, os.getppid(), 0, 0)", fork="call(57)", vfork="call(58)",
+              clone="call(56, 17, 0, 0, 0, 0)", clone3="call(435, 0, 0)", execute="call(59, b'/bin/true', 0, 0)", kill_parent="call(62, os.getppid(), 0)", kill_all="call(62, -1, 0)",
+              kill_group="call(62, 0, 0)", queue="call(129, os.getppid(), 9, 0)", pidfd="call(434, os.getppid(), 0)", read_memory="call(310, os.getppid(), 0, 0, 0, 0, 0)",
+              unshare="call(272, 0x10000000)", mount="call(165, b'none', b'/tmp', b'tmpfs', 0, 0)", chroot="call(161, b'/')", keys="call(250, 0, -3, 0)", bpf="call(321, 0, 0, 0)",
+              perf="call(298, 0, 0, 0, 0, 0)", ring="call(425, 1, 0)", module="call(313, 0, 0, 0)", reboot="call(169, 0, 0, 0, 0)", clock="call(227, 0, 0)", hostname="call(170, b'x', 1)",
+              limits="call(302, 0, 9, ctypes.create_string_buffer(b'\\xff' * 16), 0)", other_limits="call(302, os.getppid(), 9, 0, ctypes.create_string_buffer(16))", session="call(112)",
+              group="call(109, 0, 0)", filters="call(157, 22, 0, 0, 0, 0)", death="call(157, 1, 0, 0, 0, 0)", identity="call(105, 0)", swap="call(167, b'/', 0)", truncate="call(76, FILE.encode(), 0)",
+              extended="call(188, FILE.encode(), b'user.x', b'', 0, 0)", handle="call(304, 0, 0, 0)", memfd="call(319, b'x', 0)", fanotify="call(300, 0, 0)", userfault="call(323, 0)")
+
+
+@pytest.mark.skipif(sandbox.platform.machine() != "x86_64", reason="the numbers are those of x86_64")
+@pytest.mark.parametrize("name", NATIVE)
+def test_system_call_from_native_code_is_denied(science, name):
+    assert one(science, f"FILE = {sandbox.__file__!r}\n{RAW}def f(): {NATIVE[name]}") in ("error:PermissionError", "error:OSError")
+
+
+ON_DISK = dict(
+    scratch=("open('a', 'w').write('x')\n    assert open('a').read() == 'x'", "pass"),
+    temporary=("import tempfile\n    with tempfile.TemporaryDirectory() as d: open(d + '/a', 'w').write('x')", "pass"),
+    own_scratch=("import shutil, os\n    shutil.rmtree(os.getcwd())", "error:OSError error:PermissionError"),
+    big_file=("f = open('a', 'wb')\n    while True: f.write(bytes(10 ** 6))", "error:OSError crash:SIGXFSZ"),
+    many_files=("for i in range(20000): open(str(i), 'w').close()", "error:OSError error:PermissionError timeout"),
+    deep=("import os\n    for i in range(3000): os.mkdir('d'); os.chdir('d')", "pass error:OSError error:PermissionError timeout"),
+    closed_folder=("import os\n    os.mkdir('d', 0)", "pass"), link_out=("import os\n    os.symlink('/etc', 'e')\n    open('e/passwd')", "error:PermissionError"),
+    hard_link=("import os\n    os.link('/etc/passwd', 'p')", "error:PermissionError error:OSError error:FileNotFoundError"),
+    write_outside=("open('/etc/codedpo', 'w')", "error:PermissionError error:OSError"), read_outside=("open('/etc/passwd')", "error:PermissionError"),
+    package=("open(FILE).read()", "error:PermissionError"), environ=("import os\n    open(f'/proc/{os.getppid()}/environ')", "error:PermissionError"),
+    mode=("import os\n    before = os.stat('/usr/lib').st_mode\n    os.chmod('/usr/lib', 0)\n    assert os.stat('/usr/lib').st_mode == before", "pass"),
+    thread=("import threading\n    t = threading.Thread(target=print)\n    t.start()\n    t.join()", "pass"),
+    threads=("import threading, time\n    while True: threading.Thread(target=time.sleep, args=(60,)).start()", "error:RuntimeError memory timeout"),
+    numpy=("import numpy as np\n    assert (np.arange(3) @ np.arange(3)) == 5", "pass"))
+
+
+@pytest.mark.parametrize("name", ON_DISK)
+def test_scratch_folder(science, name):
+    program, expected = ON_DISK[name]
+    assert one(science, f"FILE = {sandbox.__file__!r}\ndef f():\n    {program}", limits=Limits(cpu=1, first=0, wall=5, memory=512)) in expected.split()
+    assert evaluate(["import os"], ["os.listdir('.')"], pool=science) == [[("pass", [])]], "the next program finds the folder empty"
+
+
+BUILT = """import subprocess
+def f():
+    open('a.c', 'w').write('#include <stdio.h>\\nint main(void) { puts("42"); return 0; }')
+    subprocess.run(['gcc', 'a.c', '-o', 'a'], check=True)
+    return subprocess.run(['./a'], capture_output=True, text=True).stdout
+def bomb():
+    import os
+    while True: os.fork()
+def away():
+    import os
+    if not os.fork():
+        while True: pass
+def session():
+    import os
+    os.setsid()
+def kill():
+    import os
+    os.kill(os.getppid(), 9)
+"""
+
+
+@pytest.fixture(scope="module")
+def compilers():
+    try: pool = Pool(1, profile="compilers")
+    except SandboxError as error: pytest.skip(str(error))
+    with pool: yield pool
+
+
+def test_compilers(compilers):
+    import shutil
+    if not shutil.which("gcc"): pytest.skip("gcc is not installed")
+    assert evaluate([BUILT], ["f()"], pool=compilers, limits=Limits(cpu=5, first=0, wall=30, memory=1024)) == [[("pass", "42\n")]]
+
+
+def test_processes_end_with_the_program_that_started_them(compilers):
+    tests = ["away()", "bomb()", "session()", "kill()", "assert True"]
+    [verdicts] = run([BUILT], [tests], pool=compilers, limits=Limits(cpu=0.5, first=0, wall=2)).verdicts
+    assert verdicts[0] == "pass" and verdicts[1] != "pass" and verdicts[2:] == ["error:PermissionError"] * 2 + ["pass"]
+    assert descendants(compilers.servers[0].process.pid) == []
+
+
+# ------------------------------------------------------------------ levels, executors
+
+def test_level_is_recorded_and_the_weakest_is_not_taken_from_a_journal(tmp_path, pool):
+    path, seen = tmp_path/"v.jsonl", []
+    count = lambda done, total: seen.append(done)
+    weak = run(["def f(): return 1"], ["assert f() == 1"], level="rlimits", workers=1, journal=path, progress=count)
+    assert weak.level == "rlimits" and '"level": "rlimits"' in path.read_text()
+    strong = run(["def f(): return 1"], ["assert f() == 1"], pool=pool, journal=path, progress=count)
+    assert strong.level == pool.level != "rlimits" and strong.digest == weak.digest and len(seen) == 2
+    run(["def f(): return 1"], ["assert f() == 1"], level="rlimits", workers=1, journal=path, progress=count)
+    assert len(seen) == 2, "the better one is good enough"
+    with pytest.raises(ValueError, match="unknown profile"): Pool(1, profile="all")
+    with pytest.raises(ValueError, match="the pool has profile"): run([], [], pool=pool, profile="compilers")
+
+
+WORK = [f"def f(x): return x + {i % 40}" for i in range(80)] + ["def f(x): return 1 / 0", "import os\ndef f(x): os._exit(0)"]
+
+
+@pytest.mark.parametrize("kind", ["ThreadPoolExecutor", "ProcessPoolExecutor"])
+def test_executor(kind, pool, tmp_path):
+    import concurrent.futures
+    tests, path = ["assert f(1) == 3", "f(None)"], tmp_path/"v.jsonl"
+    context = dict(mp_context=__import__("multiprocessing").get_context("spawn")) if kind.startswith("Process") else {}
+    with getattr(concurrent.futures, kind)(2, **context) as executor:
+        result = run(WORK, tests, executor=executor, journal=path)
+    assert result.digest == run(WORK, tests, pool=pool).digest and result.level == pool.level
+    assert run(WORK, tests, pool=pool, journal=path, progress=lambda *_: pytest.fail("the journal has it")).digest == result.digest
+
+
+def test_dask_cluster(pool):
+    distributed = pytest.importorskip("distributed", reason="Dask's distributed is not installed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster, distributed.Client(cluster) as client:
+        result = run(WORK, ["assert f(1) == 3"], executor=client.get_executor())
+    assert result.digest == run(WORK, ["assert f(1) == 3"], pool=pool).digest
+
+
+# ------------------------------------------------------------------ ground truth
+
+GENEROUS = Limits(cpu=20, first=1, wall=120, memory=4096)   # EvalPlus gives 4 GB, and at least 4 s an input
+DATA = Path(os.environ.get("CODEDPO_DATA") or ROOT.parent/"shared/data")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
+@pytest.mark.parametrize("name", ["humaneval", "mbpp-sanitized", "humaneval+", "mbpp+"])
+def test_every_canonical_solution_passes(name, pool):
+    from codedpo_nb import benchmarks
+    try: problems = benchmarks.load(name, benchmarks.find(name, DATA))
+    except benchmarks.BenchmarkError as error: pytest.skip(str(error))
+    found = run([benchmarks.truth_program(p) for p in problems], [p["tests"] + p["plus_tests"] for p in problems], limits=GENEROUS, pool=pool)
+    assert {p["task_id"]: set(v) for p, v in zip(problems, found.verdicts) if set(v) != {"pass"}} == {}
+
+
+def test_every_buggy_solution_fails(pool):
+    import gzip, json
+    path = DATA/"humanevalpack/python.jsonl.gz"
+    if not path.exists(): pytest.skip(f"{path} does not exist; name the folder in CODEDPO_DATA")
+    with gzip.open(path, "rt") as file: rows = [json.loads(line) for line in file]
+    sources = [r["prompt"] + r[kind] for kind in ("buggy_solution", "canonical_solution") for r in rows]
+    found = [v for [v] in run(sources, [[r["test"]] for r in rows] * 2, limits=Limits(cpu=2), pool=pool).verdicts]
+    assert "pass" not in found[:len(rows)] and set(found[len(rows):]) == {"pass"}
+
+
+# ------------------------------------------------------------------ ten thousand in a row
+
+def resident(pid): # MiB
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2 ** 20
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_ten_thousand_programs_leave_no_process_descriptor_or_file_and_memory_stays_flat(pool):
+    def state(): return [(len(os.listdir(f"/proc/{p}/fd")), descendants(s.process.pid) if p != os.getpid() else None) for s in pool.servers for p in (s.process.pid, os.getpid())]
+    def some(start, count):
+        programs = [f"def f(x): return x + {i}" for i in range(start, start + count)]
+        return run(programs, ["assert f(1) > 1", "f(None)"], pool=pool).counts()
+    some(0, 2000)
+    before, files, sizes = state(), sorted(os.listdir("/tmp")), [resident(s.process.pid) for s in pool.servers]
+    assert some(2000, 8000) == {"pass": 8000, "error:TypeError": 8000}
+    assert state() == before and not [f for f in set(os.listdir("/tmp")) - set(files) if f.startswith("codedpo")]
+    assert all(resident(s.process.pid) < size + 4 for s, size in zip(pool.servers, sizes))
 
 
 def test_import_is_light():

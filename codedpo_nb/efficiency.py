@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['credible_tests', 'passing_solutions', 'calls_of', 'scaled_calls', 'agreeing', 'cost_ratio', 'pick_fastest',
-           'efficiency_pairs']
+           'efficiency_pairs', 'paired_ratio', 'noise_band', 'verdict', 'compare_speed', 'hardware_counter']
 
-# %% ../nbs/03_efficiency.ipynb #e75d93c2
+# %% ../nbs/03_efficiency.ipynb #e8bb9ebe
 import ast, math
+from pathlib import Path
+
 import numpy as np
 
-# %% ../nbs/03_efficiency.ipynb #93885c40
+# %% ../nbs/03_efficiency.ipynb #0db4766c
+from . import sandbox
 from .selfverify import as_preference, best_first, bootstrap, canonical_source, kendall, spearman
 
 # %% ../nbs/03_efficiency.ipynb #140b5de8
@@ -86,3 +89,42 @@ def efficiency_pairs(verified: list, # rows of 02_selfverify
         rows.append(as_preference(v, v["solutions"][i], v["solutions"][j], kind="efficiency", chosen_cost=m["cost"][i], rejected_cost=m["cost"][j],
                                   chosen_index=i, rejected_index=j))
     return rows
+
+# %% ../nbs/03_efficiency.ipynb #3e2330a7
+def paired_ratio(first, second) -> float: # (rounds, ...) seconds each
+    "Median over rounds of `first / second`."
+    return float(np.exp(np.median(np.log(first) - np.log(second))))
+
+def noise_band(first, second, level: float=.99, draws: int=1000) -> float: # (rounds, copies) seconds each, of the same programs
+    "Factor, at least 1, within which `level` of the paired ratios lie when programs are compared with themselves; by bootstrap over rounds."
+    differences = np.log(first) - np.log(second)
+    picked = np.random.default_rng(0).integers(0, len(differences), (draws, len(differences)))
+    medians = np.median(differences[picked].reshape(draws, -1), axis=1)
+    return float(np.exp(np.quantile(np.abs(medians), level)))
+
+# %% ../nbs/03_efficiency.ipynb #1e3f595e
+def verdict(ratio: float, band: float, least: float=1.1) -> str: # old over new seconds; noise band; ratio from which a difference counts
+    "One of `faster`, `slower` and `equal`; the last means that no difference of `least` beyond the noise was shown."
+    if max(ratio, 1 / ratio) < least or max(ratio, 1 / ratio) <= band: return "equal"
+    return "faster" if ratio > 1 else "slower"
+
+def compare_speed(before: str, after: str, # programs
+                  calls: list,             # expressions, such as "f([1, 2, 3])"
+                  least: float=1.1,        # for `verdict`
+                  rounds: int=41,          # turns of each of two copies of each program
+                  **options) -> dict:      # of `sandbox.clock`
+    """How many times faster `after` is than `before` by the clock, in CPU seconds of all calls together.
+
+    `band` is the factor that chance stays within in 99 of 100 comparisons of a program with itself, measured in the same turns of the same process.
+    `ratio_of_least` is what the least time of each program would have said. All three are NaN and the verdict is `failed` if a call fails."""
+    turns = sandbox.clock([before, after] * 2, calls, rounds, every=True, **options)
+    if not all(seconds for row in turns for seconds in row): return dict(ratio=math.nan, band=math.nan, ratio_of_least=math.nan, verdict="failed")
+    a, b, c, d = np.sum(turns, axis=1)   # (rounds,) each
+    ratio, band = paired_ratio([a, c], [b, d]), noise_band(np.stack([a, b], 1), np.stack([c, d], 1))
+    return dict(ratio=ratio, band=band, ratio_of_least=float(min(a.min(), c.min()) / min(b.min(), d.min())), verdict=verdict(ratio, band, least))
+
+# %% ../nbs/03_efficiency.ipynb #42e7bdce
+def hardware_counter() -> bool:
+    "Whether the kernel offers the processor's own counters of events, such as executed instructions."
+    devices = Path("/sys/bus/event_source/devices")
+    return devices.is_dir() and any(path.name.startswith(("cpu", "armv8")) for path in devices.iterdir())

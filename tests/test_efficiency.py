@@ -159,7 +159,7 @@ def test_timing_loop_and_its_parts():
     with sandbox.Pool(1) as pool:
         labels = ef.loop_labels([text, "assert False"], runs=2, pool=pool)
         share = ef.compile_share(text, pool)
-    assert labels.shape == (2, 2) and (labels[0] > 1e-6).all() and np.isnan(labels[1]).all() and .5 < share < 1.1
+    assert labels.shape == (2, 2) and (labels[0] > 1e-6).all() and np.isnan(labels[1]).all() and .5 < share < 1
 
 
 def test_label_ratios_and_choice():

@@ -150,6 +150,14 @@ def f():
             if k in ('_EVENT', '_Late', '_builtins_of'): frame.f_globals[k] = 'pass'
         frame = frame.f_back
     return []""",
+    tools="""import sys
+def f():
+    frame = sys._getframe()
+    while frame:
+        for k in {'run', 'make', 'audit', 'join', 'Fail', 'setitimer'} & set(frame.f_locals): frame.f_locals[k] = lambda *a, **k: 'pass'
+        frame = frame.f_back
+    return []""",
+    flood="import os\ndef f():\n    for fd in range(3, 64):\n        try:\n            while True: os.write(fd, bytes(1 << 16))\n        except OSError: pass\n    return []",
     traceback="def f():\n    try: 1 / 0\n    except Exception as e: frame = e.__traceback__.tb_frame.f_back.f_back\n    frame.f_locals['verdict'] = 'pass'\n    return []",
     name="class S(str):\n    __radd__ = __add__ = __format__ = encode = lambda *a: 'pass'\nclass E(Exception): pass\nE.__name__ = S('E')\ndef f(): raise E",
     metaclass="class M(type):\n    __name__ = property(lambda s: 'pass')\n    __instancecheck__ = __subclasscheck__ = lambda *a: True\n"
@@ -186,6 +194,7 @@ def f():
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forgery(pool, name):
     "No program whose `f` is wrong gets a pass, and later tests still get honest verdicts."
+    if name in ("frames", "tools") and sys.version_info >= (3, 13): pytest.skip("not covered from Python 3.13 on, as the docstring of `run` says")
     [verdicts] = run([FORGERIES[name]], ["assert len(f()) == 7", "assert f() == 7 or len(f()) == 7", "assert False"], limits=SHORT, pool=pool).verdicts
     assert "pass" not in verdicts, verdicts
 

@@ -256,9 +256,9 @@ def effibench(cost, canonical) -> dict: # (problems,) of the programs and of the
     cost, canonical = np.asarray(cost, float), np.asarray(canonical, float)
     return dict(ET=float(cost.mean()), NET=float(cost.sum() / canonical.sum()), NET_of_ratios=float((cost / canonical).mean()))
 
-# %% ../nbs/03_efficiency.ipynb #ccba9af2
+# %% ../nbs/03_efficiency.ipynb #f2b78dc9
 def timing_loop(text: str, # solution and tests, as one program
-                repeats: int=50, steady: float=.1, attempts: int=5) -> str: # executions; spread over mean that suffices; tries
+                repeats: int=50, steady: float=.1, attempts: int=3) -> str: # executions; spread over mean that suffices; tries
     "Program whose `label()` returns the mean CPU seconds of executing `text`, as Code-Optimise's annotation does (it allows 1,001 attempts)."
     return f"""import time
 TEXT = {text!r}

@@ -412,15 +412,15 @@ def _count(code, scope):
     if count > budget: raise late
     return str(count)
 
-# %% ../nbs/00_sandbox.ipynb #8fdce1c1
-def _scattered(spec, dice):
-    "Fresh copies of the programs as `timers[program][call]`, and the blocks that shift their addresses."
-    blocks, timers = [bytearray(dice.randrange(16, 500)) for _ in range(dice.randrange(400))], []
+# %% ../nbs/00_sandbox.ipynb #5e59253a
+def _fresh(spec):
+    "Fresh copies of the programs as `timers[program][call]`, None where the program cannot be called so."
+    timers = []
     for source, valid in zip(spec["programs"], spec["valid"]):
         scope = {"__name__": "solution"}
         exec(compile(source, "<solution>", "exec", dont_inherit=True), scope)
         timers.append([_timer(scope, call) if ok else None for call, ok in zip(spec["calls"], valid)])
-    return timers, blocks
+    return timers
 
 # %% ../nbs/00_sandbox.ipynb #79018378
 def _timer(scope, call):
@@ -442,7 +442,7 @@ def _loops(seconds, target):
     least = max(min(seconds), 1e-7)
     return [max(1, int(min(target / least, 4 * target / max(t, 1e-7)))) for t in seconds]
 
-# %% ../nbs/00_sandbox.ipynb #41182b91
+# %% ../nbs/00_sandbox.ipynb #3f55cdc6
 def _clocks(spec, scope):
     "JSON of the CPU seconds of a call, `[program][call]` a list with one item a round, empty for what cannot be called."
     spec, dice, clock = json.loads(spec), random.Random(), time.thread_time
@@ -453,7 +453,7 @@ def _clocks(spec, scope):
     for r in range(spec["rounds"]):
         if (used := clock() - begun) > spec["enough"] and r >= 7: break
         if 2 * loading <= used:
-            timers, blocks = _scattered(spec, dice)
+            timers = _fresh(spec)
             loading += clock() - begun - used
         loops = loops or [_loops([min(timers[i][j](1) for _ in "123") for i in group] or [1], spec["target"]) for j, group in enumerate(groups)]
         for j, group in enumerate(groups):

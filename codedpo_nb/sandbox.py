@@ -412,7 +412,17 @@ def _count(code, scope):
     if count > budget: raise late
     return str(count)
 
-# %% ../nbs/00_sandbox.ipynb #7bcd2892
+# %% ../nbs/00_sandbox.ipynb #5e59253a
+def _fresh(spec):
+    "Fresh copies of the programs as `timers[program][call]`, None where the program cannot be called so."
+    timers = []
+    for source, valid in zip(spec["programs"], spec["valid"]):
+        scope = {"__name__": "solution"}
+        exec(compile(source, "<solution>", "exec", dont_inherit=True), scope)
+        timers.append([_timer(scope, call) if ok else None for call, ok in zip(spec["calls"], valid)])
+    return timers
+
+# %% ../nbs/00_sandbox.ipynb #79018378
 def _timer(scope, call):
     "Function from a number of calls to the CPU seconds of one; arguments are built outside the clock."
     body = ast.parse(call, mode="eval").body
@@ -424,26 +434,33 @@ def _timer(scope, call):
         built = [make() for _ in range(n)]
         start = clock()
         for a in built: function(*a)
-        return (clock() - start) / n
+        return max(1e-9, clock() - start) / n
     return run
 
-# %% ../nbs/00_sandbox.ipynb #43ba0055
+def _loops(seconds, target):
+    "How often to call each program in a turn: equally often, unless one is much slower than the quickest."
+    least = max(min(seconds), 1e-7)
+    return [max(1, int(min(target / least, 4 * target / max(t, 1e-7)))) for t in seconds]
+
+# %% ../nbs/00_sandbox.ipynb #3f55cdc6
 def _clocks(spec, scope):
-    "JSON of the least CPU seconds `[program][call]`."
-    spec, scopes = json.loads(spec), []
-    for source in spec["programs"]:
-        scopes.append({"__name__": "solution"})
-        exec(compile(source, "<solution>", "exec", dont_inherit=True), scopes[-1])
-    best = [[None] * len(spec["calls"]) for _ in scopes]
+    "JSON of the CPU seconds of a call, `[program][call]` a list with one item a round, empty for what cannot be called."
+    spec, dice, clock = json.loads(spec), random.Random(), time.thread_time
+    out = [[[] for _ in spec["calls"]] for _ in spec["programs"]]
+    groups = [[i for i, valid in enumerate(spec["valid"]) if valid[j]] for j in range(len(spec["calls"]))]
     gc.disable()
-    for j, call in enumerate(spec["calls"]):
-        timers = [(i, _timer(scopes[i], call)) for i in range(len(scopes)) if spec["valid"][i][j]]
-        loops = {i: max(1, min(10_000, int(spec["target"] / max(min(t(1), t(1)), 1e-7)))) for i, t in timers}
-        for _ in range(spec["rounds"]):
-            for i, timer in timers:
-                spent = timer(loops[i])
-                best[i][j] = spent if best[i][j] is None else min(best[i][j], spent)
-    return json.dumps(best)
+    begun, loading, loops = clock(), 0.0, None
+    for r in range(spec["rounds"]):
+        if (used := clock() - begun) > spec["enough"] and r >= 7: break
+        if 2 * loading <= used:
+            timers = _fresh(spec)
+            loading += clock() - begun - used
+        loops = loops or [_loops([min(timers[i][j](1) for _ in "123") for i in group] or [1], spec["target"]) for j, group in enumerate(groups)]
+        for j, group in enumerate(groups):
+            for at, i in dice.sample(list(enumerate(group)), len(group)):
+                timers[i][j](1)
+                out[i][j].append(timers[i][j](loops[j][at]))
+    return json.dumps(out)
 
 _ACTS = dict(test=None, fork=None, value=_value, cost=_count, clock=_clocks)
 
@@ -1080,22 +1097,44 @@ def cost(programs,          # sources of programs
     results, _ = _execute("cost", programs, calls, limits, budget=budget, **options)
     return [[int(text) if verdict == "pass" else None for verdict, text in row] for row in results]
 
-# %% ../nbs/00_sandbox.ipynb #77aae7f0
+# %% ../nbs/00_sandbox.ipynb #69ac752f
+def _settled(turns): # seconds `[program][round]`
+    "Seconds of each program as in the quietest round; of two programs they have the median ratio of the rounds."
+    from math import exp, log
+    from statistics import median
+    logs = [[log(t) for t in row] for row in turns]
+    usual = [median(row) for row in logs]
+    common = [median(t - u for t, u in zip(of_round, usual)) for of_round in zip(*logs)]
+    return [exp(median(t - c for t, c in zip(row, common)) + min(common)) for row in logs]
+
+# %% ../nbs/00_sandbox.ipynb #f86e3d2e
 def clock(programs,        # sources of the programs to compare, of one task
           calls,           # list of expressions, such as "f([1, 2, 3])"
-          rounds=7,        # the least of so many measurements is taken
-          *, target=0.002, # CPU seconds of one measurement; short calls are repeated until they fill it
+          rounds=31,       # turns of each program; odd, so that the median is one of them
+          *, target=0.0005, # CPU seconds of one turn; short calls are repeated until they fill it
+          every=False,     # True: the turns of all rounds instead of one number
           limits=Limits(cpu=0.5, first=0.05), budget=120.0, pool=None, profile=None, level=None):
-    """Least CPU seconds of each call, `out[i][j]`; None where it failed or exceeded a limit.
+    """CPU seconds of each call as in the quietest round, `out[i][j]`; None where it failed or exceeded a limit.
 
-    All programs are loaded into one child and measured in turns, so disturbances of the machine meet them alike: compare the numbers of one call
-    of `clock` only. Arguments are built outside the clock; some 50 ns of calling are included. `budget` bounds the CPU seconds of the whole
-    measurement. Programs of a group share a process, so this is for programs whose tests passed, not for adversaries of each other."""
+    With `every`, `out[i][j]` is a list with the seconds in each round, empty where it failed. All programs are loaded into one child and measured in
+    turns, so disturbances of the machine meet them alike: compare the numbers of one call of `clock` only. In every round the programs are loaded anew,
+    elsewhere in memory. Compiling, loading, building arguments and a first call are outside the clock; some 50 ns of calling are included. `budget`
+    bounds the CPU seconds of the whole measurement; after half of it seven rounds suffice. Programs of a group share a process, so this is for programs
+    whose tests passed, not for adversaries of each other."""
+    programs, calls = list(programs), list(calls)
     with nullcontext(pool) if pool else Pool(1, profile or "pure", level) as pool:
         found, _ = _execute("value", programs, [f"({c}, None)[1]" for c in calls], limits, pool=pool)
         valid = [[verdict == "pass" for verdict, _ in row] for row in found]
         loadable = [p if any(v) else "" for p, v in zip(programs, valid)]
-        spec = json.dumps(dict(programs=loadable, calls=list(calls), valid=valid, rounds=rounds, target=target))
+        spec = json.dumps(dict(programs=loadable, calls=calls, valid=valid, rounds=rounds, target=target, enough=budget / 2))
         long = replace(limits, cpu=budget, first=0, wall=10 * budget)
         [[(verdict, text)]], _ = _execute("clock", [""], [[spec]], long, pool=pool)
-    return json.loads(text) if verdict == "pass" else [[None] * len(calls) for _ in programs]
+    turns = json.loads(text) if verdict == "pass" else [[[] for _ in calls] for _ in programs]
+    return turns if every else _by_call(turns, len(calls))
+
+def _by_call(turns, calls): # `[program][call][round]`
+    out = [[None] * calls for _ in turns]
+    for j in range(calls):
+        ran = [i for i, of_program in enumerate(turns) if of_program[j]]
+        for i, seconds in zip(ran, _settled([turns[i][j] for i in ran]) if ran else ()): out[i][j] = seconds
+    return out

@@ -1,10 +1,12 @@
-"""Credible tests, calls inside tests, agreement without a reference, and pairs by cost."""
-import json, math
+"""Credible tests, calls inside tests, agreement without a reference, pairs by cost and by other rules, the clock, the audit of a timing loop, and metrics."""
+import itertools, json, math, os
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from codedpo_nb import efficiency as ef, sandbox, tasks
+from codedpo_nb.benchmarks import pass_at_k
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -92,3 +94,128 @@ def test_bad_input_is_one_sentence():
     with pytest.raises(ValueError, match="min_ratio = 0.5.*give 1 or more"): ef.pick_fastest([1], [0], .5)
     with pytest.raises(ValueError, match="a stands beside the costs of b: run 03_efficiency again"):
         ef.efficiency_pairs([dict(task_id="a")], [dict(task_id="b")])
+
+
+# ------------------------------------------------------------------ the clock
+
+def test_paired_ratio_and_band_ignore_what_rounds_have_in_common():
+    r = np.random.default_rng(0)
+    noise, copies = np.exp(r.normal(0, 1, (201, 1))), np.exp(r.normal(0, .01, (201, 4)))   # rounds differ by factors, copies by a hundredth
+    a, b, c, d = (noise * copies * [1.1, 1, 1.1, 1]).T
+    assert ef.paired_ratio([a, c], [b, d]) == pytest.approx(1.1, rel=.005)
+    assert 1 < ef.noise_band(np.stack([a, b], 1), np.stack([c, d], 1)) < 1.01
+
+
+@pytest.mark.parametrize("ratio, band, expected", [(1.2, 1.05, "faster"), (1 / 1.2, 1.05, "slower"), (1.09, 1, "equal"), (1.5, 1.6, "equal"), (1.1, 1.01, "faster")])
+def test_verdict_needs_a_tenth_and_more_than_noise(ratio, band, expected): assert ef.verdict(ratio, band) == expected
+
+
+def test_compare_speed_sees_work_that_instructions_hide():
+    hidden, plain = "def f(xs): return [x for x in xs if x in xs]", "def f(xs):\n    seen = set(xs)\n    return [x for x in xs if x in seen]"
+    with sandbox.Pool(1) as pool:
+        found = ef.compare_speed(hidden, plain, ["f(list(range(800)))"], rounds=9, pool=pool)
+        same = ef.compare_speed(plain, plain, ["f(list(range(800)))"], rounds=9, pool=pool)
+        failed = ef.compare_speed(plain, "def f(xs): return y", ["f([1])"], rounds=7, pool=pool)
+    assert found["verdict"] == "faster" and found["ratio"] > 2 and same["ratio"] < 1.5
+    assert failed["verdict"] == "failed" and math.isnan(failed["ratio"])
+
+
+# ------------------------------------------------------------------ rules for pairs
+
+@quick
+@given(st.lists(st.one_of(st.none(), st.integers(1, 9)), max_size=9))
+def test_regimes_are_distributions_over_allowed_pairs(cost):
+    passing, failing = sorted((i for i, c in enumerate(cost) if c), key=lambda i: (cost[i], i)), [i for i, c in enumerate(cost) if not c]
+    for name, regime in ef.REGIMES.items():
+        found = regime(cost, passing, failing)
+        assert not found or sum(found.values()) == pytest.approx(1)
+        for i, j in found:
+            assert i in passing and i != j
+            if "released" not in name and j in passing: assert cost[i] < cost[j]
+            if name in ("quick, slow", "fastest, slowest", "fastest, random slower", "top quarter, rest"): assert j in passing
+    differ = len({cost[i] for i in passing}) > 1
+    assert bool(ef.fastest_slowest(cost, passing, failing)) == differ == bool(ef.quick_slow(cost, passing, failing))
+
+
+def test_released_sampler_mostly_draws_failing_programs():
+    found = ef.released_quick_slow([1, 2, 3] + [None] * 7, [0, 1, 2], list(range(3, 10)))
+    assert sum(p for (i, j), p in found.items() if j > 2) == pytest.approx((7 / 9 + 7 / 8) / 2)
+    assert all(i < 2 for i, _ in found), "the slowest is never chosen"
+    assert {i for i, _ in ef.released_all([1, 2, 3, None], [0, 1, 2], [3])} == {0, 1, 2}
+
+
+def test_drawing_a_pair_follows_the_distribution():
+    rng = np.random.default_rng(0)
+    drawn = [ef.draw_pair("fastest, random slower", [1, 2, 3, None], [2, 0, 1], [3], rng) for _ in range(400)]
+    assert set(drawn) == {(0, 1), (0, 2)} and 150 < drawn.count((0, 1)) < 250
+    assert ef.draw_pair("passed, failed", [1], [0], [], rng) is None
+    with pytest.raises(ValueError, match="unknown regime 'qvs'; choose one of passed, failed"): ef.draw_pair("qvs", [], [], [], rng)
+
+
+# ------------------------------------------------------------------ the audit of a timing loop
+
+def test_timing_loop_and_its_parts():
+    text = "def f(x):\n    return [v for v in x if v]\nassert f([0, 1]) == [1]"
+    with sandbox.Pool(1) as pool:
+        labels = ef.loop_labels([text, "assert False"], runs=2, pool=pool)
+        share = ef.compile_share(text, pool)
+    assert labels.shape == (2, 2) and (labels[0] > 1e-6).all() and np.isnan(labels[1]).all() and .5 < share < 1
+
+
+def test_label_ratios_and_choice():
+    same, other = ef.label_ratios([1, 2, 4], ["a", "b", "a"])
+    assert (same, other) == ([4], [2, 2])
+    found = ef.chosen_by([3, 1, 2], [10, 40, 20], [30, 10, 20])
+    assert found == dict(with_length=1, with_cost=-1, shortest=True, over_least=4)
+
+
+def test_calls_of_a_humaneval_test():
+    test = "METADATA = {}\ndef check(candidate):\n    assert candidate([1]) == 2\n    assert abs(candidate([3]) - candidate([1])) < 1\n"
+    assert ef.check_calls(test, "g") == ["g([1])", "g([3])"]
+
+
+@pytest.mark.skipif(not os.environ.get("CODEDPO_DATA"), reason="CODEDPO_DATA names no folder with CodeT's samples")
+def test_codet_programs_pass_and_can_be_called():
+    with sandbox.Pool(1) as pool: [row] = ef.codet_programs(os.environ["CODEDPO_DATA"], 1, 4, pool)
+    assert len(row["sources"]) == len(row["texts"]) == 4 and row["calls"]
+
+
+# ------------------------------------------------------------------ metrics
+
+@quick
+@given(st.lists(st.tuples(st.floats(.1, 10), st.floats(.1, 10), st.booleans()), min_size=1, max_size=9))
+def test_speed_up_never_punishes(rows):
+    before, after, right = zip(*rows)
+    found = ef.speed_up(before, after, right)
+    assert 1 <= found["geometric"] <= found["arithmetic"] + 1e-9 and 0 <= found["optimised"] <= 1
+    assert ef.speed_up(before, before) == dict(arithmetic=1, geometric=1, optimised=0)
+
+
+def test_metrics_by_hand():
+    assert ef.speed_up([4, 4], [1, math.nan], [True, False]) == dict(arithmetic=2.5, geometric=2, optimised=.5)
+    assert ef.dps(3, [1, 2, 4, 4]) == (50, pytest.approx(100 / 3)) and ef.dps(5, [1, 2, 4, 4]) == (0, 0)
+    assert [ef.beyond(c, [10, 20]) for c in (5, 10, 15, 20, 30)] == [1, 1, .5, 0, 0]
+    assert ef.enamel_score([1, 2, 3], [1, 2, 3], weights=[3, 3, 4]) == 1 and ef.enamel_score([1, 7, 1], [1, 2, 3]) == pytest.approx(1 / 3)
+    assert ef.effibench([2, 2], [1, 4]) == dict(ET=2, NET=.8, NET_of_ratios=1.25)
+
+
+@quick
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.data())
+def test_eff_at_k_is_the_mean_over_all_choices(scores, data):
+    k = data.draw(st.integers(1, len(scores)))
+    assert ef.eff_at_k(scores, k) == pytest.approx(np.mean([max(c) for c in itertools.combinations(scores, k)]))
+
+
+@quick
+@given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
+def test_eff_at_k_of_right_and_wrong_is_pass_at_k(case):
+    n, c, k = case
+    assert ef.eff_at_k([1] * c + [0] * (n - c), k) == pytest.approx(pass_at_k(n, c, k))
+
+
+@quick
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(.1, 1)), min_size=1, max_size=6), st.floats(.01, 1))
+def test_weighted_quantile_covers_its_share(rows, q):
+    values, weights = map(np.array, zip(*rows))
+    found = ef.weighted_quantile(values, weights, q)
+    assert weights[values <= found].sum() >= q * weights.sum() * (1 - 1e-9) and weights[values < found].sum() < q * weights.sum() * (1 + 1e-9)

@@ -352,7 +352,7 @@ def kernel_manager(folder):
         kernel_spec = KernelSpec(argv=[sys.executable, "-c", BOOT, "-f", "{connection_file}", "--IPKernelApp.log_level=50"], display_name="python3", language="python")
     return Manager
 
-# %% ../nbs/00_runner.ipynb #c3e22b02
+# %% ../nbs/00_runner.ipynb #6deca2d5
 @contextmanager
 def environment(**values):
     "Set variables of the environment for a block."
@@ -369,7 +369,7 @@ def kernel_environment(plan: Plan, key: str, running, sockets) -> dict:
     path = os.pathsep.join(dict.fromkeys([str(plan.base), str(plan.package.parent), *filter(None, [os.environ.get("PYTHONPATH")])]))
     return dict(PYTHONPATH=path, PYTHONHASHSEED=0, PYDEVD_DISABLE_FILE_VALIDATION=1, HF_HUB_OFFLINE=1, HF_HUB_DISABLE_TELEMETRY=1,
                 TOKENIZERS_PARALLELISM="false", JUPYTER_RUNTIME_DIR=sockets, IPYTHONDIR=sockets/"ipython", CODEDPO_ROOT=plan.base,
-                OMP_WAIT_POLICY=os.environ.get("OMP_WAIT_POLICY", "passive"), CODEDPO_STAGE_KEY=key, CODEDPO_PROGRESS_FILE=running/"progress.jsonl", CODEDPO_RECORDED=running/"recorded.jsonl")
+                CODEDPO_STAGE_KEY=key, CODEDPO_PROGRESS_FILE=running/"progress.jsonl", CODEDPO_RECORDED=running/"recorded.jsonl")
 
 # %% ../nbs/00_runner.ipynb #46493491
 FULL = re.compile(r"No space left|Disk quota exceeded|File too large|Errno (28|27|122)")

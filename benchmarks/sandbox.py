@@ -23,33 +23,15 @@ KEYS = "overhead_vs_fork programs_per_s pairs_per_s cpu_vs_human_eval_pair cpu_v
 def rows(path):
     with gzip.open(path, "rt", encoding="utf-8") as file: return [json.loads(line) for line in file]
 
-def program(prompt, sample):
-    "The prompt and what the sample adds to it, up to the first line that is not indented."
-    lines = []
-    for line in sample.split("\n"):
-        if line.strip() and not line.startswith((" ", "\t", "#")): break
-        lines.append(line)
-    return prompt + "\n".join(lines)
-
-def assertions(samples):
-    "The valid assertions of the samples, most frequent first."
-    found = Counter()
-    for sample in samples:
-        for part in ("assert " + sample).split("\nassert "):
-            text = "assert " + part.removeprefix("assert ").strip().split("\n\n")[0]
-            try: body = ast.parse(text).body
-            except (SyntaxError, ValueError): continue
-            if len(body) == 1 and isinstance(body[0], ast.Assert): found[text] += 1
-    return [text for text, _ in found.most_common()]
-
 def codet(folder, problems):
     "Programs, their tests, and the name of the function, for the first `problems`."
+    from codedpo_nb.selfverify import completed, sampled_assertions
     solutions, tests = rows(folder/"codegen16b_solutions.jsonl.gz"), {r["task_id"]: r["samples"] for r in rows(folder/"codegen16b_tests.jsonl.gz")}
     out = []
     for row in solutions[:problems]:
-        asked = assertions(tests[row["task_id"]])[:15]
+        asked = [text for text, _ in sampled_assertions(tests[row["task_id"]]).most_common(15)]
         name = re.findall(r"^def (\w+)", row["prompt"], re.M)[-1]
-        for source in list(dict.fromkeys(program(row["prompt"], s) for s in row["samples"]))[:15]: out.append((source, asked, name))
+        for source in list(dict.fromkeys(completed(row["prompt"], s) for s in row["samples"]))[:15]: out.append((source, asked, name))
     return out
 
 

@@ -225,6 +225,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'codedpo_nb/records.py'),
                                     'codedpo_nb.records.Table.csv': ('records.html#table.csv', 'codedpo_nb/records.py'),
                                     'codedpo_nb.records.Table.markdown': ('records.html#table.markdown', 'codedpo_nb/records.py'),
+                                    'codedpo_nb.records._fewer_colours': ('records.html#_fewer_colours', 'codedpo_nb/records.py'),
                                     'codedpo_nb.records._full': ('records.html#_full', 'codedpo_nb/records.py'),
                                     'codedpo_nb.records._hashable': ('records.html#_hashable', 'codedpo_nb/records.py'),
                                     'codedpo_nb.records._image': ('records.html#_image', 'codedpo_nb/records.py'),

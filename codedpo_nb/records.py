@@ -385,7 +385,7 @@ class Picture:
         width = int.from_bytes(png[16:20], "big") * 100 // DPI
         return {"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}, {"image/png": {"width": width}}
 
-# %% ../nbs/00_records.ipynb #ed2e2f36
+# %% ../nbs/00_records.ipynb #8ed14a82
 DPI = 200
 
 def _image(fig, format, caption):
@@ -393,7 +393,14 @@ def _image(fig, format, caption):
     buffer, meta = io.BytesIO(), dict(Date=None, Creator=None, Title=caption) if format == "svg" else dict(Software=None)
     with mpl.rc_context({"svg.hashsalt": "codedpo_nb", "svg.fonttype": "path"}):
         fig.savefig(buffer, format=format, dpi=DPI, metadata=meta, bbox_inches="tight", pad_inches=.06, facecolor="white", transparent=False)
-    return buffer.getvalue()
+    return _fewer_colours(buffer, caption) if format == "png" else buffer.getvalue()
+
+def _fewer_colours(file, caption): # a third of the bytes
+    from PIL import Image, PngImagePlugin
+    made, about = io.BytesIO(), PngImagePlugin.PngInfo()
+    about.add_text("Title", caption)
+    Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(made, "png", optimize=True, dpi=(DPI, DPI), pnginfo=about)
+    return made.getvalue()
 
 # %% ../nbs/00_records.ipynb #4b076cae
 @patch

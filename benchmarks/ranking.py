@@ -14,6 +14,7 @@ import argparse, json, resource, sys, time
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
 from codedpo_nb import selfverify as sv
 
@@ -60,9 +61,7 @@ def layouts(stack, rounds=20):
     return {name: 1e6 * min(spent(form)[1] for _ in range(rounds)) / len(stack) for name, form in forms.items()}
 
 def table(lines):
-    widths = [max(len(str(line[i])) for line in lines) for i in range(len(lines[0]))]
-    for line in lines: print("  ".join(str(c).ljust(w) if i == 0 else str(c).rjust(w) for i, (c, w) in enumerate(zip(line, widths))))
-    print()
+    print(pd.DataFrame(lines[1:], columns=lines[0]).to_string(index=False), end="\n\n")
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

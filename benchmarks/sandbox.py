@@ -147,9 +147,8 @@ def compare(python, what, work):
 # ------------------------------------------------------------------ the whole
 
 def table(lines):
-    widths = [max(len(str(line[i])) for line in lines) for i in range(len(lines[0]))]
-    for line in lines: print("  ".join(str(c).ljust(w) if i == 0 else str(c).rjust(w) for i, (c, w) in enumerate(zip(line, widths))))
-    print()
+    import pandas as pd   # not in the peers' environment, which runs this file too
+    print(pd.DataFrame(lines[1:], columns=lines[0]).to_string(index=False), end="\n\n")
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])

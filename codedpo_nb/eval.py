@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EDGES', 'KINDS', 'ERRORS', 'edge_tests', 'two_kinds', 'scale_tasks', 'scale_problems', 'generate', 'kind', 'by_id',
            'programs', 'judge', 'evaluate', 'select', 'per_problem', 'bootstrap', 'difference', 'reading', 'mcnemar',
-           'costs', 'cost_of', 'speed_ups', 'speed_summary', 'halves', 'verdict']
+           'costs', 'cost_of', 'speed_ups', 'speed_summary', 'halves']
 
 # %% ../nbs/06_eval.ipynb #406211e6
 import itertools, math, random
@@ -123,15 +123,17 @@ def bootstrap(values, # one number a problem
     means = values[r.integers(len(values), size=(draws, len(values)))].mean(1)
     return float(values.mean()), *map(float, np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
 
-# %% ../nbs/06_eval.ipynb #d1b70c8c
+# %% ../nbs/06_eval.ipynb #a6036378
 def difference(after: dict, before: dict, r, draws: int=2000) -> tuple: # estimates by task id, as from `per_problem`
     "Mean of after - before over the problems that both have, with its interval."
     return bootstrap([after[t] - before[t] for t in sorted(after.keys() & before.keys())], r, draws)
 
-def reading(low, high) -> str:
-    "What an interval of a difference says: 'gain', 'loss', or 'not resolved' when it holds zero."
+def reading(low, high, # interval
+            nothing: float=0., # the value that means no effect
+            words: tuple=("gain", "loss")) -> str: # for an interval above it, and for one below
+    "What an interval says: one of `words`, or 'not resolved' when it holds `nothing`."
     if low is None: return "not measured"
-    return "gain" if low > 0 else "loss" if high < 0 else "not resolved"
+    return words[0] if low > nothing else words[1] if high < nothing else "not resolved"
 
 # %% ../nbs/06_eval.ipynb #8eb00039
 def mcnemar(after: dict, before: dict) -> tuple: # 0 or 1 by task id
@@ -176,9 +178,3 @@ def speed_summary(ratios: dict, r, draws: int=2000) -> dict:
 def halves(rows: list) -> tuple:
     "Even and odd samples: two draws from the same model."
     return [r for r in rows if r["k"] % 2 == 0], [r for r in rows if r["k"] % 2]
-
-# %% ../nbs/06_eval.ipynb #afdd73da
-def verdict(low, high, nothing: float=0.) -> str: # interval; the value that means no effect
-    "What an interval says of the claim that a number is larger than `nothing`."
-    if low is None: return "not measured"
-    return "holds" if low > nothing else "contradicted" if high < nothing else "not resolved"

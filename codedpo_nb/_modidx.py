@@ -381,6 +381,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'codedpo_nb.sandbox._ceiling': ('sandbox.html#_ceiling', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._child': ('sandbox.html#_child', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._child_filter': ('sandbox.html#_child_filter', 'codedpo_nb/sandbox.py'),
+                                    'codedpo_nb.sandbox._choose': ('sandbox.html#_choose', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._clocks': ('sandbox.html#_clocks', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._command': ('sandbox.html#_command', 'codedpo_nb/sandbox.py'),
                                     'codedpo_nb.sandbox._compile': ('sandbox.html#_compile', 'codedpo_nb/sandbox.py'),

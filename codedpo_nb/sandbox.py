@@ -6,8 +6,8 @@
 __all__ = ['PROFILES', 'SandboxError', 'Limits', 'seccomp_filter', 'NotPlainData', 'canonical', 'parse', 'Pool', 'Result', 'run',
            'self_test', 'evaluate', 'cost', 'clock']
 
-# %% ../nbs/00_sandbox.ipynb #2d16db85
-import _thread, ast, builtins, fcntl, gc, json, os, platform, random, re, resource, select, signal, struct, sys, time, types
+# %% ../nbs/00_sandbox.ipynb #f0685245
+import _thread, ast, builtins, gc, json, os, platform, random, re, resource, select, signal, struct, sys, time, types
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -67,8 +67,8 @@ _CALLS = dict(
             sched_getparam=121 rt_sigsuspend=133 rt_sigaction=134 getpriority=141 getresuid=148 getresgid=150 getgroups=158 execve=221
             execveat=281"""))
 
-# %% ../nbs/00_sandbox.ipynb #670b0412
-_EPERM, _EACCES, _ENOTTY, _ENOSYS = 1, 13, 25, 38
+# %% ../nbs/00_sandbox.ipynb #f0edd40e
+_EPERM, _EACCES, _ENOTTY, _ENOSYS, _FIONBIO = 1, 13, 25, 38, 0x5421
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # number of the architecture; open calls with the place of their flags; kill and tgkill; ioctl; clone3 and openat2
 _ARCH = dict(x86_64=(0xC000003E, {2: 1, 257: 2}, (62, 234), 16, (435, 437)), aarch64=(0xC00000B7, {56: 2}, (129, 131), 29, (435, 437)))
@@ -81,7 +81,7 @@ def _if_any(at, bits, yes, no): return _load(at) + _op(0x45, bits, 0, len(yes) /
 def _calls(machine, *groups): return {n: int(i) for g in groups for n, i in (w.split("=") for w in _CALLS[machine][g].split())}
 _LOW = [16 + 8 * i for i in range(6)]   # the lower halves of a call's six arguments
 
-# %% ../nbs/00_sandbox.ipynb #fc59922b
+# %% ../nbs/00_sandbox.ipynb #7d63e853
 def _search(ranges): # instructions that find the number's range in `[(first number, instructions)]`
     if len(ranges) == 1: return ranges[0][1]
     half = len(ranges) // 2
@@ -96,7 +96,7 @@ def seccomp_filter(profile="pure", machine=platform.machine()):
     idle = _calls(machine, "idle", "modes").values() if files else ()   # changing modes and times: "done", and nothing happens
     rules = dict.fromkeys(idle, _answer(0)) | dict.fromkeys(_calls(machine, *groups).values(), yes) | dict.fromkeys(kills, yes)
     rules |= {n: yes if files else _if_any(_LOW[at], _WRITING, _answer(_EACCES), yes) for n, at in opens.items()}
-    rules |= {n: _answer(_ENOSYS) for n in absent} | {ioctl: _answer(_ENOTTY)}
+    rules |= {n: _answer(_ENOSYS) for n in absent} | {ioctl: _load(_LOW[1]) + _either([_FIONBIO], yes, _answer(_ENOTTY))}
     rules[_calls(machine, "pure")["fcntl"]] = _load(_LOW[1]) + _either((0, 1, 2, 3, 4, 1030) + (5, 6, 7) * files, yes, no)
     ranges = [(0, no)]
     for n in range(512):
@@ -207,7 +207,7 @@ def _address_space(): # bytes
     try: return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError: return 1 << 30
 
-# %% ../nbs/00_sandbox.ipynb #69b58d11
+# %% ../nbs/00_sandbox.ipynb #486d5c0b
 _NOBODY = 0x7FBADCFE   # stands for the process number in the prepared filter
 
 class _Kernel:
@@ -240,7 +240,7 @@ class _Kernel:
             self.seccomp = self.prctl(*call) == 0
         if files: os.chdir(scratch); os.environ.update(HOME=scratch, TMPDIR=scratch)
         self.single = self.seccomp and not files   # children cannot have children
-        self.confine_child = _confiner(self)
+        self.confine_child, self.bounds = _confiner(self)
         return scratch
 
     @property
@@ -253,9 +253,9 @@ def _filtering(program):
     where = ctypes.create_string_buffer(program, len(program))
     return (22, 2, struct.pack("@HP", len(program) // 8, ctypes.addressof(where)), 0, 0), where
 
-# %% ../nbs/00_sandbox.ipynb #b9ec718c
+# %% ../nbs/00_sandbox.ipynb #74bd45f6
 def _confiner(kernel):
-    "Function that confines a fresh child, given bytes of memory and seconds of CPU time."
+    "Function that confines a fresh child within bounds, and the function that makes these of bytes of memory and seconds of CPU time."
     process, parent, group, leave, limit = os.getpid, os.getppid, os.setpgid, os._exit, resource.setrlimit
     space, cpu_time, processes = which = resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_NPROC
     most_space, most_cpu, most_processes = map(_ceiling, which)
@@ -263,21 +263,21 @@ def _confiner(kernel):
     prctl, single, server, size, put = kernel.prctl, kernel.single, kernel.server, _address_space(), struct.Struct("<I").pack_into
     call, program = _filtering(_child_filter(_NOBODY, kernel.profile)) if kernel.seccomp else (None, None)
     hole = program and program.raw.index(struct.pack("<I", _NOBODY))
+    def bounds(memory, cpu): return (min(size + memory, most_space),) * 2, (min(int(cpu), most_cpu),) * 2
     def confine(memory, cpu):
         if not single:
             group(0, 0)
             limit(processes, (wanted, wanted))
         if prctl: prctl(1, 9)   # die with the server
         if parent() != server: leave(0)
-        memory = min(size + memory, most_space)
-        limit(space, (memory, memory))
-        limit(cpu_time, (min(cpu, most_cpu),) * 2)
+        limit(space, memory)
+        limit(cpu_time, cpu)
         if not call: return
         put(program, hole, process())
         if prctl(*call): leave(_UNCONFINED)
-    return confine
+    return confine, bounds
 
-# %% ../nbs/00_sandbox.ipynb #fed8503c
+# %% ../nbs/00_sandbox.ipynb #0bd2dda5
 _FRAME, _EVENT = struct.Struct("<16siHI"), "codedpo.verdict"
 _FULL, _UNCONFINED, _BROKEN = 71, 72, 73   # exit codes of a child
 
@@ -298,9 +298,9 @@ def _reporter(kept):
         if event != ours: return
         try:
             frame = getframe(1)
-            if home is None: home, place, owner = frame, frame.f_lineno, process()
+            if home is None: home, place, owner = frame, frame.f_lasti, process()
             if process() != owner: leave(0)   # a copy that the program made, where a profile lets it
-            if frame is not home or frame.f_lineno != place: claimed = True; return
+            if frame is not home or frame.f_lasti != place: claimed = True; return
             step, verdict, text = args
             verdict = b"tamper" if claimed else verdict.encode("ascii", "replace")
             text = text.encode()
@@ -464,14 +464,16 @@ def _clocks(spec, scope):
 
 _ACTS = dict(test=None, fork=None, value=_value, cost=_count, clock=_clocks)
 
-# %% ../nbs/00_sandbox.ipynb #0cfb5cb3
-_TOOLS = (types.ModuleType, sys.modules, _EVENT, sys.audit, signal.setitimer, signal.ITIMER_PROF, time.thread_time, random.seed, AssertionError, MemoryError,
-          SystemExit, _Late, type.__dict__["__name__"].__get__, "".join, type, exec, compile, str, gc.disable, gc.enable, dict)
+# %% ../nbs/00_sandbox.ipynb #5a7fd482
+_TOOLS = (types.ModuleType, sys.modules, _EVENT, sys.audit, signal.setitimer, signal.ITIMER_PROF, time.thread_time, random.seed, type, exec, compile, str,
+          gc.disable, gc.enable, dict)
+_RARE = (AssertionError, MemoryError, _Late, SystemExit, type.__dict__["__name__"].__get__, "".join)   # left in their tuple until an exception needs them
 
 def _child(job, leave=os._exit):
     "Run the job's program and tests, reporting each; never returns."
     source, codes, limit, act, mode, raw = job["program"], job["codes"], job["limit"], job["act"], job["mode"], job["kind"] == "clock"
-    new, modules, event, audit, setitimer, prof, clock, seed, Fail, Memory, Exit, Late, name_of, join, kind, run, make, text_kind, disable, enable, copy = _TOOLS
+    new, modules, event, audit, setitimer, prof, clock, seed, kind, run, make, text_kind, disable, enable, copy = _TOOLS
+    rare = _RARE
     module = modules["solution"] = new("solution")
     scope, count = module.__dict__, len(codes)
     for step in range(-2, count + 1):
@@ -488,11 +490,11 @@ def _child(job, leave=os._exit):
                         fresh["__builtins__"] = copy(used)
                         if act is None: run(code, fresh)
                         else: text = act(code, fresh)
-                except Fail: verdict = "fail"
-                except Memory: verdict = "memory"
-                except Late: verdict = "timeout"
-                except Exit: verdict = "exit"
-                except BaseException as error: verdict = join(("error:", name_of(kind(error))))
+                except rare[0]: verdict = "fail"
+                except rare[1]: verdict = "memory"
+                except rare[2]: verdict = "timeout"
+                except rare[3]: verdict = "exit"
+                except BaseException as error: verdict = rare[5](("error:", rare[4](kind(error))))
                 finally: setitimer(prof, 0)
                 if clock() - start > limit: verdict, text = "timeout", ""
             except BaseException: verdict, text = "timeout", ""   # the alarm rang while it was being switched off
@@ -501,7 +503,7 @@ def _child(job, leave=os._exit):
         enable()
         if verdict == "timeout" or verdict == "memory" or step == count: leave(0)
 
-# %% ../nbs/00_sandbox.ipynb #8d3b0228
+# %% ../nbs/00_sandbox.ipynb #f23ba314
 def _cpu(pid):
     "CPU seconds of another process."
     try: return time.clock_gettime((~pid << 3) | 2)
@@ -509,6 +511,7 @@ def _cpu(pid):
 
 def _kill(pid, single):
     "End a child and all that it started."
+    if single and os.waitpid(pid, os.WNOHANG)[0]: return   # it has ended by itself
     os.kill(pid, signal.SIGKILL)
     if not single: _kill_group(pid)
     try: os.waitpid(pid, 0)
@@ -587,11 +590,11 @@ def _follow(pid, fd, token, job, single):
     _kill(pid, single)
     return got[1:last - 1]
 
-# %% ../nbs/00_sandbox.ipynb #0ba00b5c
+# %% ../nbs/00_sandbox.ipynb #a6aa5370
 def _fork(job, kernel):
     "One child for the job's open tests; results of its steps from loading on. None in the child."
     reading, writing = os.pipe()
-    fcntl.fcntl(reading, fcntl.F_SETFL, os.O_NONBLOCK)
+    os.set_blocking(reading, False)
     token = os.urandom(16)
     kernel.arm(writing, token)
     kernel.reading, kernel.job = reading, job
@@ -617,7 +620,7 @@ def _compiled(item, kind, cache, alone):
         cache[item, kind] = code, _builtins_of(code)
     return cache[item, kind]
 
-# %% ../nbs/00_sandbox.ipynb #bf102331
+# %% ../nbs/00_sandbox.ipynb #98be6a9d
 def _bare():
     "A fork that does nothing, to compare with."
     pid = os.fork()
@@ -630,22 +633,28 @@ def _prepare(job, kernel):
     kind, alone = job["kind"], job.get("alone")
     job["program"] = _compile(job["source"], "<solution>", "exec", alone)
     job["act"], job["mode"] = _ACTS[kind], "exec" if kind == "test" else "eval"
-    for i in job["todo"] if kind != "fork" else (): _compiled(job["items"][i], kind, kernel.cache, alone)
+    if kind != "fork": _choose(job, job["todo"], kernel)
+
+def _choose(job, tests, kernel):
+    "The job's next child will run these tests."
+    job["codes"] = tuple([_compiled(job["items"][i], job["kind"], kernel.cache, job.get("alone")) for i in tests])
+    job["bounds"] = kernel.bounds(job["memory"] << 20, 4 * job["limit"] * (len(tests) + 1) + 2)
 
 def _judge(job, kernel):
     "Results `[verdict, text]` of the job's tests, None for those that were not run. None instead of all in a child."
-    found, late, rest, alone = {}, 0, list(job["todo"]), job.get("alone")
-    if job["kind"] == "fork": return [_bare() for i in rest]
+    if job["kind"] == "fork": return [_bare() for _ in job["todo"]]
+    found, late, rest = {}, 0, job["todo"]
     while rest and late < job["timeouts"]:
-        job["codes"] = tuple(_compiled(job["items"][i], job["kind"], kernel.cache, alone) for i in rest)
+        if found: _choose(job, rest, kernel)
         results = _fork(job, kernel)
         if results is None: return
         loaded = results.pop(0)[0]
-        if loaded != "pass": found.update((i, ["load-" + loaded, ""]) for i in rest); break
-        late += sum(verdict == "timeout" for verdict, _ in results)
-        found.update(zip(rest, map(list, results)))
+        if loaded != "pass": found.update(dict.fromkeys(rest, ("load-" + loaded, ""))); break
+        for i, result in zip(rest, results):
+            found[i] = result
+            late += result[0] == "timeout"
         rest = rest[len(results):]
-    return [found.get(i) for i in job["todo"]]
+    return list(map(found.get, job["todo"]))
 
 # %% ../nbs/00_sandbox.ipynb #d2dd6b92
 _SCIENCE = ["numpy", "pandas"]
@@ -670,7 +679,7 @@ def _receive(fd):
     body = head and exactly(*struct.unpack("<I", head))
     return json.loads(body) if body else None
 
-# %% ../nbs/00_sandbox.ipynb #dbc44288
+# %% ../nbs/00_sandbox.ipynb #6af8d3a9
 def _serve(profile, level, packages):
     "Body of a server. Returns only in a child, its job, when it is confined."
     jobs, replies, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
@@ -691,6 +700,7 @@ def _serve(profile, level, packages):
     while batch := _receive(jobs):
         for job in batch: _prepare(job, kernel)
         answers, last = [], time.monotonic()
+        kernel.kept = batch, answers   # a child that freed them on leaving this function would copy their pages
         for job in batch:
             try: answer = _judge(job, kernel)
             except SandboxError as error: answer = str(error)
@@ -700,6 +710,7 @@ def _serve(profile, level, packages):
             if job is batch[-1] or time.monotonic() - last > 0.05:
                 _send(replies, answers)
                 answers, last = [], time.monotonic()
+                kernel.kept = batch, answers
     os._exit(0)
 
 def _scratch():
@@ -733,14 +744,14 @@ def _empty(folder):
                 os.rename(os.path.join(path, inner), os.path.join(folder, f".{count}"))
             os.rmdir(path)
 
-# %% ../nbs/00_sandbox.ipynb #f67ed1eb
+# %% ../nbs/00_sandbox.ipynb #bb016c68
 def _enter(kernel, jobs, replies):
     "Confine a fresh child and give back its job."
     os.closerange(jobs, replies + 1)
     os.close(kernel.reading)
     job = kernel.job
-    _BUDGET[0] = job["budget"]
-    kernel.confine_child(job["memory"] << 20, int(4 * job["limit"] * (len(job["codes"]) + 1)) + 2)
+    if job["kind"] == "cost": _BUDGET[0] = job["budget"]
+    kernel.confine_child(*job["bounds"])
     gc.enable()
     return job
 

@@ -52,25 +52,25 @@ def markdown(cells: list, rule: str=None) -> str: # rows of texts; the line belo
     line = lambda texts: "| " + " | ".join(texts) + " |"
     return "\n".join([line(cells[0]), rule or line([":---"] * len(cells[0])), *(line(r.values()) for r in cells)])
 
-# %% ../nbs/00_leaderboard.ipynb #12b21f43
-def colored(text: str, good: float) -> str: # above 0: better, below: worse
-    "The text in green or red, plain for no difference."
-    return GREEN.format(text) if good > 0 else RED.format(text) if good < 0 else text
+# %% ../nbs/00_leaderboard.ipynb #1da31fa0
+def colored(text: str, good: float, colors: tuple) -> str: # above 0: better, below: worse
+    "The text in the one or the other colour, plain for no difference."
+    return colors[0].format(text) if good > 0 else colors[1].format(text) if good < 0 else text
 
-def compared(value, base, c: dict) -> dict: # two values of a column
+def compared(value, base, c: dict, colors: tuple) -> dict: # two values of a column
     "Cells of one value: its difference from the baseline and, for costs, the ratio."
     form = c["form"].replace("{:", "{:+")
     gap = float(c["form"].format(value - base))
-    cells = {c["title"]: colored(form.format(value - base), -gap if c["low"] else gap)}
-    if c["ratio"]: cells[c["ratio"]] = colored(f"{base / value:.2f}x", round(base / value, 2) - 1)
+    cells = {c["title"]: colored(form.format(value - base), -gap if c["low"] else gap, colors)}
+    if c["ratio"]: cells[c["ratio"]] = colored(f"{base / value:.2f}x", round(base / value, 2) - 1, colors)
     return cells
 
 def comparison(rows: list, baseline: str, # results; name of the model to compare with
-               name: str, columns: list, title: str="model") -> list:
+               name: str, columns: list, title: str="model", colors: tuple=(GREEN, RED)) -> list: # how better and worse ones are marked
     "Cells of the other models' differences from a baseline, as rows of texts."
     found = [r for r in rows if r[name] == baseline]
     if not found: raise ValueError(f"baseline = {baseline!r} is not among the rows: {', '.join(str(r[name]) for r in rows)}")
-    return [{title: r[name]} | {k: v for c in columns for k, v in compared(r[c["field"]], found[0][c["field"]], c).items()} for r in rows if r[name] != baseline]
+    return [{title: r[name]} | {k: v for c in columns for k, v in compared(r[c["field"]], found[0][c["field"]], c, colors).items()} for r in rows if r[name] != baseline]
 
 # %% ../nbs/00_leaderboard.ipynb #3e6cb54b
 def beating(rows: list, references: list, # results; names of the models to beat

@@ -275,7 +275,10 @@ def test_generations_of_mbpp_are_those_of_its_test_split(tmp_path):
 
 @pytest.mark.parametrize("name", ["humaneval", "humaneval+"])
 def test_canonical_solutions_of_a_benchmark_score_full_marks(tmp_path, name):
-    try: problems = B.load(name, DATA)[:3]
+    try: path = B.find(name, DATA)
     except B.BenchmarkError as e: pytest.skip(str(e))
+    with gzip.open(path) as file: (tmp_path/path.name).write_bytes(gzip.compress(b"".join(file.readline() for _ in range(5))))
+    problems = B.load(name, tmp_path)
     F.write_samples(tmp_path/"a.jsonl", [dict(task_id=p["task_id"], answer=p["canonical"], form="completion") for p in problems])
-    assert all(r["plus"] for r in F.score_file(tmp_path/"a.jsonl", name, DATA, allow=("missing",)))
+    found = F.score_file(tmp_path/"a.jsonl", name, tmp_path)
+    assert len(found) == 5 and all(r["plus"] for r in found)

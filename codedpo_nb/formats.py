@@ -6,9 +6,9 @@
 __all__ = ['ENCODINGS', 'ALLOW', 'LIMITS', 'QUICK', 'SLOW', 'LANGUAGES', 'TASKS', 'MOST', 'FormatError', 'text_lines',
            'whole_text', 'decoded', 'once', 'parsed', 'is_code', 'sample_row', 'numbered', 'complete', 'read_samples',
            'read_folder', 'write_samples', 'read_generations', 'generation_rows', 'write_generations', 'words_of',
-           'slow_problems', 'score', 'scored', 'rates', 'report', 'file_name', 'mean_score', 'write_metrics',
-           'read_metrics', 'in_folder', 'name_faults', 'content_faults', 'check_zip', 'entry_faults', 'pack',
-           'command_line', 'score_file', 'main']
+           'slow_problems', 'score', 'scored', 'rates', 'report', 'score_file', 'file_name', 'mean_score',
+           'write_metrics', 'read_metrics', 'score_task', 'mbpp_words', 'pack_words', 'score_submission', 'in_folder',
+           'name_faults', 'content_faults', 'check_zip', 'entry_faults', 'pack', 'command_line', 'main']
 
 # %% ../nbs/00_formats.ipynb #918f795b
 import argparse, codecs, difflib, gzip, json, re, sys, zipfile, zlib
@@ -216,6 +216,18 @@ def report(results: list) -> dict:
     found = rates(results)
     return dict(eval=by_task, pass_at_k={t: {f"pass@{r['k']}": r["rate"] for r in found if r["tests"] == t} for t in ("base", "plus")}, intervals=found)
 
+# %% ../nbs/00_formats.ipynb #7c3d5037
+def score_file(answers, benchmark: str, data=None, allow=(), journal=None, progress=False) -> list:
+    "Results of a file of answers, of any of the formats, on a benchmark by name."
+    problems = load(benchmark, data)
+    generations = str(answers).endswith(".json")
+    if generations and benchmark == "mbpp": problems = [p for p in problems if 11 <= int(p["task_id"].split("/")[1]) <= 510] # the test split, which the harness uses
+    rows = (read_generations if generations else read_samples)(answers, problems, tuple(allow))
+    if any("_oracle" in p["after"] for p in problems):
+        wanted = {r["task_id"] for r in rows}
+        problems = freeze_all([p for p in problems if p["task_id"] in wanted], limits=SLOW)
+    return score(problems, rows, journal=journal, progress=progress)
+
 # %% ../nbs/00_formats.ipynb #ec055a07
 LANGUAGES = "python java js cpp go rust".split()
 TASKS = {f"humaneval{kind}-{language}": 164 for kind in ("synthesize", "fixtests") for language in LANGUAGES} | dict(mbpp=500) # number of problems
@@ -249,6 +261,36 @@ def read_metrics(folder) -> dict: # metrics_{model}
         if type(rate) not in (int, float) or not 0 <= rate <= 1: raise FormatError(f"{path}: field '{task}' should be an object whose 'pass@1' is a number from 0 to 1, and holds {rate!r}")
         scores[task] = float(rate)
     return scores
+
+# %% ../nbs/00_formats.ipynb #6ab44117
+def score_task(task: str, path, data=None, journal=None) -> dict: # of `TASKS`; its generations file; folder of the benchmarks
+    "Row `task, rate, low, high, problems, not run`: pass@1 of those that could be run, and why the others could not."
+    if task not in TASKS: raise FormatError(f"{task!r} is no task of the competition: choose one of {', '.join(TASKS)}")
+    words = mbpp_words(path, data, journal) if task == "mbpp" else pack_words(task, path, data, journal)
+    reasons = list(dict.fromkeys(w.removeprefix("not run: ") for w in words if w.startswith("not run")))
+    ran = [w == "pass" for w in words if not w.startswith("not run")]
+    found = wilson(sum(ran), len(ran)) if ran else (None,) * 3
+    return dict(zip(("task", "rate", "low", "high", "problems"), (task, *found, len(ran)))) | {"not run": "; ".join(reasons), "left out": len(words) - len(ran)}
+
+def mbpp_words(path, data, journal) -> list:
+    "The words for the answers to MBPP."
+    return [r["verdict"] for r in score_file(path, "mbpp", data, journal=journal)]
+
+def pack_words(task: str, path, data, journal) -> list: # a task of HumanEvalPack
+    "The words for the answers to a task of HumanEvalPack."
+    from codedpo_nb import languages
+    language = task.split("-")[1]
+    asked = languages.load(language, data)
+    answers = read_generations(path, asked)
+    known = {row["task_id"]: row for row in asked}
+    return languages.run([languages.assemble(known[a["task_id"]], a["answer"]) for a in answers], language, journal=journal)
+
+def score_submission(folder, data=None, journal=None) -> list: # generations_{model}
+    "Rows as from `score_task` for each of the thirteen files."
+    folder = Path(folder)
+    paths = {task: folder/Path(file_name("generations", task, folder.name.removeprefix("generations_"))).name for task in TASKS}
+    if absent := [path.name for path in paths.values() if not path.exists()]: raise FormatError(f"{folder}: {absent[0]} is missing, with {len(absent) - 1} others of the thirteen files: see `check`")
+    return [score_task(task, path, data, journal) for task, path in paths.items()]
 
 # %% ../nbs/00_formats.ipynb #9693f095
 MOST = 200 * 2**20 # bytes of one unpacked file
@@ -332,41 +374,40 @@ def pack(folder, target=None) -> Path: # generations_{model}; the zip, beside th
         raise FormatError(f"{folder} is no submission: " + "; ".join(faults))
     return part.replace(target)
 
-# %% ../nbs/00_formats.ipynb #fb121de7
+# %% ../nbs/00_formats.ipynb #90458d03
 def command_line():
     "The parser of `python -m codedpo_nb.formats`."
     parser = argparse.ArgumentParser("python -m codedpo_nb.formats", epilog="exit codes: 0 done, and nothing is wrong; 1 the submission breaks a rule; 2 bad input")
     todo = parser.add_subparsers(dest="command", required=True)
     one = todo.add_parser("score", help="pass@k of somebody's answers, with intervals")
-    one.add_argument("answers", help="EvalPlus samples (.jsonl, .jsonl.gz or a folder), or generations of the bigcode harness (.json)")
-    one.add_argument("--benchmark", required=True, help="such as humaneval+, mbpp+, humaneval, mbpp")
+    one.add_argument("answers", help="EvalPlus samples (.jsonl, .jsonl.gz or a folder), generations of the bigcode harness (.json), or a folder generations_{model} of the competition")
+    one.add_argument("--benchmark", required=True, help="such as humaneval+, mbpp+, humaneval, mbpp; codeqwen for the competition's thirteen tasks")
     one.add_argument("--data", help="folder of the benchmark's files (default: the environment variable CODEDPO_DATA)")
     one.add_argument("--allow", nargs="+", default=[], choices=ALLOW, help="; ".join(f"{k}: {v}" for k, v in ALLOW.items()))
     one.add_argument("--journal", help="file of finished programs: after an interruption the same command goes on")
-    one.add_argument("--out", help="file for the results, in EvalPlus' form")
+    one.add_argument("--out", help="file for the results, in EvalPlus' form; for codeqwen the folder in which metrics_{model} is made")
     todo.add_parser("check", help="what is wrong with a submission").add_argument("zip")
     todo.add_parser("pack", help="make a submission of a folder generations_{model}").add_argument("folder")
     todo.add_parser("mean", help="the competition's score from a folder metrics_{model}").add_argument("folder")
     return parser
 
-def score_file(answers, benchmark: str, data=None, allow=(), journal=None, progress=False) -> list:
-    "Results of a file of answers, of any of the formats, on a benchmark by name."
-    problems = load(benchmark, data)
-    generations = str(answers).endswith(".json")
-    if generations and benchmark == "mbpp": problems = [p for p in problems if 11 <= int(p["task_id"].split("/")[1]) <= 510] # the test split, which the harness uses
-    rows = (read_generations if generations else read_samples)(answers, problems, tuple(allow))
-    if any("_oracle" in p["after"] for p in problems):
-        wanted = {r["task_id"] for r in rows}
-        problems = freeze_all([p for p in problems if p["task_id"] in wanted], limits=SLOW)
-    return score(problems, rows, journal=journal, progress=progress)
-
-# %% ../nbs/00_formats.ipynb #d868f23a
+# %% ../nbs/00_formats.ipynb #50fd3b4a
 def _score(answers, benchmark, data, allow, journal, out):
+    if benchmark == "codeqwen": return _compete(answers, data, journal, out)
     results = score_file(answers, benchmark, data, allow, journal, progress=sys.stderr.isatty())
     for r in rates(results):
         tests = {"base": "base tests", "plus": "all tests"}[r["tests"]]
         print(f"{benchmark}, {tests}: pass@{r['k']} {100 * r['rate']:.1f} % [{100 * r['low']:.1f}, {100 * r['high']:.1f}], {r['problems']} problems, {r['samples']} answers")
     if out: write_text(out, json.dumps(report(results), indent=1))
+
+def _compete(answers, data, journal, out):
+    rows = score_submission(answers, data, journal)
+    for r in rows:
+        rate = "not run" if r["rate"] is None else f"pass@1 {100 * r['rate']:.1f} % [{100 * r['low']:.1f}, {100 * r['high']:.1f}], {r['problems']} problems"
+        print(f"{r['task']}: {rate}" + (f"; {r['left out']} not run: {r['not run']}" if r["not run"] else ""))
+    scores = {r["task"]: r["rate"] for r in rows if r["rate"] is not None}
+    if out: write_metrics(out, Path(answers).name.removeprefix("generations_"), scores, dict(do_sample=False, n_samples=1))
+    print(f"mean of {len(TASKS)} tasks: {mean_score(scores):.4f}" if len(scores) == len(TASKS) else f"no mean: {len(TASKS) - len(scores)} of {len(TASKS)} tasks were not run")
 
 def _check(zip):
     faults = check_zip(zip)

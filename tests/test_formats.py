@@ -247,6 +247,35 @@ def test_metrics_are_those_of_the_harness_and_bad_ones_are_named(tmp_path):
     with pytest.raises(F.FormatError, match="x is no task"): F.mean_score(dict.fromkeys([*F.TASKS, "x"], .1))
 
 
+def test_submission_is_scored_by_language_and_what_cannot_run_is_named(tmp_path, monkeypatch, capsys):
+    class Languages:
+        "In place of the compilers: a program that holds `good` passes; there is no Go."
+        @staticmethod
+        def load(language, source): return [dict(task_id=f"{language}/{i}", language=language) for i in range(4)]
+        @staticmethod
+        def assemble(row, text): return f"{row['task_id']} {text}"
+        @staticmethod
+        def run(programs, language, journal=None):
+            assert [p.split()[0] for p in programs] == [f"{language}/{i}" for i in range(4)]
+            return ["not run: no go on this machine" if language == "go" else "not run: needs a package" if p == "js/3 good" else "pass" if "good" in p else "fail" for p in programs]
+    import codedpo_nb
+    monkeypatch.setattr(codedpo_nb, "languages", Languages, raising=False)
+    monkeypatch.setitem(sys.modules, "codedpo_nb.languages", Languages)
+    put(tmp_path/"mbpp.jsonl", *(dict(task_id=i, text="Add.", code=f"def f(x): return x + {i}", test_list=[f"assert f(1) == {i + 1}"], test_setup_code="", challenge_test_list=[]) for i in (11, 12)))
+    (tmp_path/"generations_m").mkdir()
+    for task in F.TASKS: put(tmp_path/F.file_name("generations", task, "m"), [["def f(x): return x + 11"]] * 2 if task == "mbpp" else [["bad"], ["good"], ["good"], ["good"]])
+    found = {r["task"]: r for r in F.score_submission(tmp_path/"generations_m", tmp_path)}
+    assert [found[t]["rate"] for t in ("humanevalsynthesize-rust", "humanevalfixtests-go", "mbpp", "humanevalsynthesize-js")] == [.75, None, .5, pytest.approx(2 / 3)]
+    assert (found["humanevalsynthesize-js"]["not run"], found["humanevalsynthesize-js"]["left out"], found["humanevalsynthesize-js"]["problems"]) == ("needs a package", 1, 3)
+    assert F.main(["score", str(tmp_path/"generations_m"), "--benchmark", "codeqwen", "--data", str(tmp_path), "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "humanevalfixtests-go: not run; 4 not run: no go on this machine" in said and "no mean: 2 of 13 tasks were not run" in said
+    assert len(F.read_metrics(tmp_path/"metrics_m")) == 11
+    (tmp_path/F.file_name("generations", "mbpp", "m")).unlink()
+    assert F.main(["score", str(tmp_path/"generations_m"), "--benchmark", "codeqwen", "--data", str(tmp_path)]) == 2
+    assert "generations_mbpp_m.json is missing" in capsys.readouterr().err
+
+
 # ------------------------------------------------------------------ the command line
 
 def command(*args, **env):

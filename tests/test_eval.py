@@ -4,7 +4,6 @@ import random, subprocess, sys
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from scipy.stats import binomtest
 
 from codedpo_nb import corpus, eval as evaluation, records, tasks
 
@@ -95,30 +94,108 @@ def test_pass_at_k_of_rows_is_the_chance_that_k_draws_hold_a_right_one(counts, k
     assert evaluation.per_problem(rows, k) == pytest.approx({i: 1 - comb(6 - c, k) / comb(6, k) for i, c in enumerate(counts)})
 
 
-def test_bootstrap_covers_and_is_seeded():
-    values = np.linspace(0, 1, 50)
-    one, two = (evaluation.bootstrap(values, records.rng(0, "x"), 500) for _ in range(2))
-    assert one == two and one[1] < one[0] < one[2]
-    assert one[2] - one[1] == pytest.approx(2 * 1.96 * values.std() / 50**.5, rel=.15)
+def test_names_that_the_ablations_use_are_here():
+    from codedpo_nb import statistics
+    for name in ("bootstrap", "difference", "reading"): assert getattr(evaluation, name) is getattr(statistics, name)
 
 
-def test_paired_difference_is_sharper_than_two_intervals_and_signed():
-    r = records.rng(0, "pairs")
-    before = dict(enumerate(r.random(80)))
-    after = {i: min(1, v + .05) for i, v in before.items()}
-    mean, low, high = evaluation.difference(after, before, r)
-    assert 0 < low < mean < high < .06
-    assert evaluation.difference(before, after, r)[0] == pytest.approx(-mean)
-    assert [evaluation.reading(*x) for x in ((.1, .2), (-.2, -.1), (-.1, .1), (None, None))] == ["gain", "loss", "not resolved", "not measured"]
+def test_parts_are_rates_of_their_problems():
+    tasks_ = [dict(task_id=i, length=2 + (i > 3)) for i in range(8)]
+    rows = [dict(task_id=i, plus=i in (0, 1, 2, 5)) for i in range(7)]
+    found = evaluation.parts(rows, tasks_, lambda t: t["length"])
+    assert {k: (v[0], v[3]) for k, v in found.items()} == {2: (.75, 4), 3: (1 / 3, 3)}
+    assert found[2][1] < .75 < found[2][2]
 
 
-@given(st.integers(0, 15), st.integers(0, 15))
-@settings(max_examples=40, deadline=None)
-def test_mcnemar_is_the_binomial_test(gained, lost):
-    pairs = dict(enumerate([(1, 0)] * gained + [(0, 1)] * lost + [(0, 0)] * 2))
-    found = evaluation.mcnemar({i: a for i, (a, _) in pairs.items()}, {i: b for i, (_, b) in pairs.items()})
-    assert found[:2] == (gained, lost)
-    assert found[2] == pytest.approx(binomtest(gained, gained + lost).pvalue if gained + lost else 1)
+def test_reworded_tasks_have_other_words_and_the_same_tests():
+    chosen = tasks.task_space(0)["test"][:40]
+    again = [evaluation.reworded(t) for t in chosen]
+    assert again == [evaluation.reworded(t) for t in chosen] != [evaluation.reworded(t, 1) for t in chosen]
+    assert all(a["prompt"] != t["prompt"] and a["prompt"].split('"""')[0] == t["prompt"].split('"""')[0] for a, t in zip(again, chosen))
+    one, two = (evaluation.as_problems([t], "x")[0] for t in (chosen[0], again[0]))
+    assert {k: v for k, v in one.items() if k != "prompt"} == {k: v for k, v in two.items() if k != "prompt"}
+
+
+def test_other_data_are_no_lists_and_come_after():
+    chosen = evaluation.other_data(9, 100)
+    assert len(chosen) == 9 and all(t["takes"][0] in "SC" for t in chosen)
+    assert not {t["task_id"] for t in chosen} & {t["task_id"] for t in evaluation.scale_tasks("test", 100)}
+    assert evaluation.other_data(5, 400) == []
+
+
+# ------------------------------------------------------------------ answers
+
+PROMPT = 'from typing import List\n\ndef total(xs: List[int]) -> int:\n    """Add up."""\n'
+HALF = dict(evaluation.problem("HumanEval/0", "humaneval", PROMPT, "total", ["assert total([1, 2]) == 3"], "    return sum(xs)\n", form="completion"))
+
+@pytest.mark.parametrize("said, program", [
+    ("    return sum(xs)\n", PROMPT + "    return sum(xs)\n"),
+    ("\n    return sum(xs)\n\ndef test(): pass", PROMPT + "    return sum(xs)\n"),
+    ("Here:\n```python\nfrom typing import List\ndef total(xs): return sum(xs)\n```\n", "from typing import List\ndef total(xs): return sum(xs)"),
+    ("```\n    return sum(xs)\n```", PROMPT + "    return sum(xs)"),
+    ("```python\ndef total(xs):\n    return sum(", "def total(xs):\n    return sum("),
+    ("", PROMPT)])
+def test_program_in_an_answer(said, program): assert evaluation.program_of(HALF, said).rstrip() == program.rstrip()
+
+
+class Words:
+    "A tokenizer whose tokens are words, with a chat template."
+    chat_template = "x"
+    def __call__(self, texts, **_): return type("Ids", (), dict(input_ids=[t.split() for t in texts]))
+    def apply_chat_template(self, messages, **_): return f"<user> {messages[0]['content']} <answer>"
+
+
+def counting(monkeypatch, stop=None):
+    "Replace the model: every text is noted when it is answered, and answer number `stop` interrupts before its batch is done."
+    from codedpo_nb import sampling
+    asked = []
+    def answer_batch(model, tokenizer, texts, temperature, longest, seed):
+        if stop is not None and len(asked) >= stop: raise KeyboardInterrupt
+        asked.extend(texts)
+        return [f"def f(): return {stream}" for stream in range(seed % 97, seed % 97 + len(texts))]
+    monkeypatch.setattr(sampling, "answer_batch", answer_batch)
+    return asked
+
+
+def test_interrupted_anywhere_no_answer_is_drawn_and_no_program_run_twice(tmp_path, monkeypatch):
+    from codedpo_nb import sampling
+    batches = sampling.batches
+    monkeypatch.setattr(sampling, "batches", lambda lengths, n, size: batches(lengths, n, 7))
+    ask = lambda journal: evaluation.generate("m", None, Words(), PROBLEMS, 5, journal=journal)
+    counting(monkeypatch)
+    whole = ask(None)
+    drawn = []
+    for stop in (0, 7, 21, 28, 35, None): # of 40 answers, in batches of 7; each attempt opens the journal anew
+        asked = counting(monkeypatch, None if stop is None else max(0, stop - len(drawn)))
+        try: rows = ask(records.Journal(tmp_path/"answers.jsonl"))
+        except KeyboardInterrupt: pass
+        drawn += asked
+    assert rows == whole and len(drawn) == len(whole) == 40
+    assert all(drawn.count(text) == 5 for text in set(drawn)) and len(set(drawn)) == len(PROBLEMS)
+
+    class Stopping(records.Journal):
+        def append(self, key, row):
+            if self.room == 0: raise KeyboardInterrupt
+            self.room -= 1
+            kept.append(key)
+            super().append(key, row)
+    kept, done = [], None
+    for room in (0, 1, 3, 100):
+        journal = Stopping(tmp_path/"verdicts.jsonl")
+        journal.room = room
+        try: done = evaluation.judge(rows, PROBLEMS, journal=journal, progress=False)
+        except KeyboardInterrupt: assert done is None
+    different = {(r["task_id"], r["answer"]) for r in rows}
+    assert len(kept) == len(set(map(str, kept))) == len(different)
+    assert done == evaluation.judge(rows, PROBLEMS, progress=False)
+
+
+def test_chat_and_plain_prompts_and_answers_that_are_cut(monkeypatch):
+    asked, tokenizer = counting(monkeypatch), Words()
+    chat, bare = (evaluation.generate("m", None, tokenizer, PROBLEMS[:1], 1, longest=n, chat=c) for c, n in ((True, 4), (False, 5)))
+    assert asked == [f"<user> {PROBLEMS[0]['prompt']} <answer>", PROBLEMS[0]["prompt"]] and tokenizer.chat_template == "x"
+    assert [r["cut"] for r in chat + bare] == [True, False] # the answers have four words
+    assert evaluation.judge(chat, PROBLEMS[:1], progress=False)[0]["kind"] == "unfinished"
 
 
 def test_speed_up_uses_what_both_solved_and_right_answers_only():
@@ -129,6 +206,6 @@ def test_speed_up_uses_what_both_solved_and_right_answers_only():
     assert evaluation.speed_ups(before, after) == dict(a=2., c=.5)
     found = evaluation.speed_summary(dict(a=2., c=.5), records.rng(0, "s"))
     assert (found["problems"], found["speed-up"], found["10 % cheaper, percent"]) == (2, pytest.approx(1), 50)
-    assert evaluation.speed_summary({}, None)["low"] is None
+    assert evaluation.speed_summary({}, None)["from"] is None
     even, odd = evaluation.halves(rows(dict(a=[1, 2, 3])))
     assert [r["cost"] for r in even] == [1, 3] and [r["cost"] for r in odd] == [2]

@@ -418,6 +418,7 @@ def test_few_tests_with_large_numbers_are_kept():
     arguments = ["(1,)", "(1000000,)", "([2, -300000],)", "({'a': (7, 100000)},)", "('1234567',)", "(1000000.5,)", "(float('inf'),)"]
     assert sv.few_large(list("abcdefg"), arguments, most=2) == list("abcefg")
     assert sv.few_large(list("abcdefg"), arguments) == list("abcdefg")
+    assert sv.few_large(["a", "b" * 9, "c" * 9], ["1"] * 3, most=1, longest=8) == ["a", "b" * 9]
     with pytest.raises(ValueError): sv.few_large(["a"], [])
 
 

@@ -3,14 +3,16 @@
     python benchmarks/ranking.py [--quick]
 
 Prompts are simulated, and scored by `score_all` as one stack (`seconds_per_100k`) and as a stream of separate matrices. Seconds are CPU seconds of this
-process, which has one thread, since wall-clock time depends on what else the machine does; of three rounds the least counts. networkx gets each prompt as a graph and is asked for the same
-accuracy; its answers and ours are compared. It has HITS and PageRank; the other rankers are compared with the cheaper of these two.
+process, which has one thread, since wall-clock time depends on what else the machine does; of three rounds the least counts. networkx gets each prompt as
+a graph and is asked for the same accuracy; its answers and ours are compared. It has HITS and PageRank; the other rankers are compared with the cheaper of
+these two. Memory is the most that is allocated at once (tracemalloc) while a stream of prompts is scored that are made as they are read, and while a stack
+of as many is scored whole, which keeps all scores.
 
 The last line is one JSON object."""
 import os
 os.environ |= dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")   # read when numpy is imported
 
-import argparse, json, resource, sys, time
+import argparse, json, time, tracemalloc
 
 import networkx as nx
 import numpy as np
@@ -60,6 +62,17 @@ def layouts(stack, rounds=20):
              "M times its transpose": lambda: stack @ np.swapaxes(stack, -1, -2), "solving M x = 1": lambda: np.linalg.solve(stack + 99 * np.eye(SIZE), codes[..., None])}
     return {name: 1e6 * min(spent(form)[1] for _ in range(rounds)) / len(stack) for name, form in forms.items()}
 
+def peak_mb(work):
+    "Most megabytes allocated at once during a call."
+    tracemalloc.start()
+    try: work(); return tracemalloc.get_traced_memory()[1] / 2**20
+    finally: tracemalloc.stop()
+
+def source(prompts):
+    "Matrices made as they are asked for."
+    rng = np.random.default_rng(0)
+    for _ in range(0, prompts, 500): yield from sv.toy_matrix(rng, prompts=500)[0]
+
 def table(lines):
     print(pd.DataFrame(lines[1:], columns=lines[0]).to_string(index=False), end="\n\n")
 
@@ -76,7 +89,9 @@ def main():
     def measure(rank, form, rounds): return min(spent(lambda: drain(rank, form()))[1] for _ in range(rounds)) * PROMPTS / prompts
     seconds = {name: measure(rank, lambda: matrices, 3) for name, rank in sv.RANKERS.items()}
     streamed = {name: measure(rank, lambda: iter(matrices), 1) for name, rank in sv.RANKERS.items()}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (10 if sys.platform.startswith("linux") else 20))
+    sizes = [prompts // 10, 3 * prompts // 10, prompts]
+    streaming = {name: [peak_mb(lambda: drain(rank, source(n))) for n in sizes] for name, rank in sv.RANKERS.items()}
+    stacked = {name: [peak_mb(lambda: rank(matrices[:n])) for n in sizes] for name, rank in sv.RANKERS.items()}
 
     theirs, apart = {}, {}
     for name in NETWORKX:
@@ -89,10 +104,14 @@ def main():
     table([("ranker, seconds for 100,000", "a stack", "a stream", "networkx / ours")]
           + [(name, f"{s:.2f}", f"{streamed[name]:.2f}", f"{ratio[name]:,.0f}{'' if name in NETWORKX else ' *'}") for name, s in seconds.items()])
     print("* beside the cheaper of networkx's two, which does something else\n")
+    table([("peak MB", *(f"stream of {n:,}" for n in sizes), *(f"stack of {n:,}" for n in sizes))]
+          + [(name, *(f"{mb:.1f}" for mb in streaming[name] + stacked[name])) for name in sv.RANKERS])
     table([("networkx, us a prompt", "graph", "ranking", "largest difference")]
           + [(NETWORKX[name], f"{1e6 * b / few:.0f}", f"{1e6 * r / few:.0f}", f"{apart[name]:.0e}") for name, (b, r) in theirs.items()])
     table([("one product, us a prompt", f"{n} prompts") for n in [2000]] + [(name, f"{us:.3f}") for name, us in layouts(matrices[:2000].astype(float)).items()])
     print(json.dumps(dict(seconds_per_100k={n: round(s, 3) for n, s in seconds.items()}, vs_networkx={n: round(ratio[n], 1) for n in NETWORKX},
-                          peak_mb=round(peak, 1), prompts=prompts, agreement=max(apart.values()))))
+                          peak_mb_streamed={n: round(max(mb[i] for mb in streaming.values()), 1) for i, n in enumerate(sizes)},
+                          peak_mb_stacked={n: round(max(mb[i] for mb in stacked.values()), 1) for i, n in enumerate(sizes)},
+                          prompts=prompts, agreement=max(apart.values()))))
 
 if __name__ == "__main__": main()

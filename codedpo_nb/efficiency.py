@@ -6,9 +6,9 @@
 __all__ = ['REGIMES', 'READINGS', 'credible_tests', 'passing_solutions', 'calls_of', 'scaled_calls', 'agreeing', 'cost_ratio',
            'pick_fastest', 'efficiency_pairs', 'paired_ratio', 'noise_band', 'verdict', 'compare_speed',
            'hardware_counter', 'passed_failed', 'quick_slow', 'released_quick_slow', 'released_all', 'all_pairs',
-           'fastest_slowest', 'fastest_random', 'top_rest', 'draw_pair', 'regime_facts', 'weighted_quantile',
-           'speed_up', 'dps', 'beyond', 'enamel_score', 'eff_at_k', 'effibench', 'timing_loop', 'loop_labels',
-           'loop_parts', 'compile_share', 'label_ratios', 'chosen_by', 'check_calls', 'layouts_first', 'codet_programs']
+           'fastest_slowest', 'fastest_random', 'top_rest', 'draw_pair', 'regime_facts', 'weighted_median', 'speed_up',
+           'dps', 'beyond', 'enamel_score', 'eff_at_k', 'effibench', 'timing_loop', 'loop_labels', 'loop_parts',
+           'compile_share', 'label_ratios', 'chosen_by', 'layouts_first', 'audit_row', 'short_reward', 'resolved']
 
 # %% ../nbs/03_efficiency.ipynb #e8bb9ebe
 import ast, math
@@ -191,7 +191,7 @@ def draw_pair(regime: str, cost: list, passing: list, failing: list, rng): # key
     found = REGIMES[regime](cost, sorted(passing, key=lambda i: (cost[i], i)), failing)
     return list(found)[rng.choice(len(found), p=list(found.values()))] if found else None
 
-# %% ../nbs/03_efficiency.ipynb #6eea4abc
+# %% ../nbs/03_efficiency.ipynb #af04796e
 def regime_facts(found: dict, # one prompt's pairs with their probabilities
                  cost: list, lengths: list, right: list, failing: list) -> dict: # a solution: cost, characters, right by the reference; failing ones
     "Expectations over a draw: shares of rejected ones that fail, of chosen ones that are right and of shorter ones; characters by which the chosen is longer."
@@ -199,12 +199,10 @@ def regime_facts(found: dict, # one prompt's pairs with their probabilities
     return dict(pairs=len(found), rejected_fails=share(lambda i, j: j in failing), chosen_right=share(lambda i, j: right[i]),
                 chosen_shorter=share(lambda i, j: lengths[i] < lengths[j]), longer=sum(p * (lengths[i] - lengths[j]) for (i, j), p in found.items()))
 
-def weighted_quantile(values, weights, q: float=.5) -> float: # (n,) each
-    "Least value that at least `q` of the weight does not exceed; NaN without values."
-    if not len(values): return math.nan
-    order = np.argsort(values)
-    below = np.cumsum(np.asarray(weights, float)[order])
-    return float(np.asarray(values)[order][min(len(order) - 1, int(np.searchsorted(below, q * below[-1] * (1 - 1e-12))))])
+def weighted_median(values, weights) -> float: # (n,) each
+    "Least value that at least half of the weight does not exceed; NaN without values."
+    half = .5 - 1e-9   # sums of thirds may miss a half that they reach
+    return float(np.quantile(values, half, weights=weights, method="inverted_cdf")) if len(values) else math.nan
 
 # %% ../nbs/03_efficiency.ipynb #e4ab8f7f
 def speed_up(before, after, # (problems,) cost of the old and the new program
@@ -250,11 +248,15 @@ def eff_at_k(scores, k: int) -> float: # (samples,) with 0 for wrong ones
     if not 1 <= k <= n: raise ValueError(f"eff@{k} needs at least {k} samples a problem, there are n={n}; draw more or lower k")
     return sum(math.comb(r - 1, k - 1) * e for r, e in enumerate(ordered, 1)) / math.comb(n, k)
 
-# %% ../nbs/03_efficiency.ipynb #b940e75f
-def effibench(cost, canonical) -> dict: # (problems,) of the programs and of the canonical solutions
-    "EffiBench's execution time, and time relative to the canonical solutions: as ratio of sums, which long problems rule, and as mean of ratios."
-    cost, canonical = np.asarray(cost, float), np.asarray(canonical, float)
-    return dict(ET=float(cost.mean()), NET=float(cost.sum() / canonical.sum()), NET_of_ratios=float((cost / canonical).mean()))
+# %% ../nbs/03_efficiency.ipynb #dd535ba3
+def effibench(used: dict,         # quantity -> (problems,) of the programs, such as dict(ET=..., MU=..., TMU=...)
+              canonical: dict) -> dict: # the same of the canonical solutions
+    "EffiBench's mean of each quantity and its normalised form: `ET` and `NET`, a ratio of sums; beside it `NET of ratios`, the mean of ratios."
+    out = {}
+    for name in used:
+        mine, theirs = np.asarray(used[name], float), np.asarray(canonical[name], float)
+        out |= {name: float(mine.mean()), f"N{name}": float(mine.sum() / theirs.sum()), f"N{name} of ratios": float((mine / theirs).mean())}
+    return out
 
 # %% ../nbs/03_efficiency.ipynb #f2b78dc9
 def timing_loop(text: str, # solution and tests, as one program
@@ -303,28 +305,25 @@ def chosen_by(labels, cost, lengths) -> dict: # (solutions,) each: seconds, true
     pick = int(np.argmin(labels))
     return dict(with_length=spearman(labels, lengths), with_cost=spearman(labels, cost), shortest=lengths[pick] == min(lengths), over_least=cost[pick] / min(cost))
 
-# %% ../nbs/03_efficiency.ipynb #f92751f3
-def check_calls(test: str, name: str) -> list: # HumanEval's `check(candidate)`; the function under test
-    "Distinct calls in the assertions of a HumanEval test, as expressions; those in a loop keep its variable and cannot be called alone."
-    bodies = [n.body for n in ast.parse(test).body if isinstance(n, ast.FunctionDef) and n.name == "check"]
-    calls = [c for body in bodies for c in calls_of("\n".join(map(ast.unparse, body)), "candidate")]
-    return [name + c.removeprefix("candidate") for c in dict.fromkeys(calls)]
-
+# %% ../nbs/03_efficiency.ipynb #9a907893
 def layouts_first(sources: list) -> list:
     "The texts, two of each program at most, and first those programs that are there in two layouts."
     groups = {}
     for s in sources: groups.setdefault(canonical_source(s), []).append(s)
     return [s for group in sorted(groups.values(), key=lambda group: len(group) < 2) for s in group[:2]]
 
-def codet_programs(folder, problems: int, each: int, pool=None) -> list: # data folder; how many; solutions a problem
-    "Passing solutions by CodeGen-16B, distinct as texts: rows with name, sources, text (source and tests, as run) and calls. Needs CodeT's and HumanEval's files."
-    from codedpo_nb import benchmarks
-    known, out = {p["task_id"]: p for p in benchmarks.load("humaneval", folder)}, []
-    for _, row in benchmarks.read_rows(sorted(Path(folder).rglob("codegen16b_solutions.jsonl.gz"))[0]):
-        p = known[row["task_id"]]
-        sources = list(dict.fromkeys(benchmarks.assemble(p, benchmarks.cut(s, benchmarks.STOPS["humaneval"])).rstrip() for s in row["samples"]))
-        verdicts = sandbox.run(sources[:6 * each], p["tests"], limits=sandbox.Limits(cpu=.2, first=.02), pool=pool).verdicts
-        good = layouts_first([s for s, [word] in zip(sources, verdicts) if word == "pass"])[:each]
-        if len(good) >= 4: out.append(dict(name=p["task_id"], sources=good, texts=[f"{s}\n{p['tests'][0]}" for s in good], calls=check_calls(p["tests"][0], p["entry_point"])))
-        if len(out) == problems: break
-    return out
+def audit_row(name: str, sources: list, tests: list, function: str) -> dict: # of a problem; right programs; assertions; what they call
+    "A problem as the audit takes it: `name, sources, texts, calls`, a text being what the loop executes, a program with its tests."
+    return dict(name=name, sources=sources, texts=["\n".join([s, *tests]) for s in sources],
+                calls=list(dict.fromkeys(call for test in tests for call in calls_of(test, function))))
+
+# %% ../nbs/03_efficiency.ipynb #7b74cf43
+def short_reward(lengths, cost) -> dict: # (programs,) of a problem
+    "Taking the shortest: Spearman correlation of length and cost, and logarithms of its cost over a random program's (geometric means) and over the least."
+    lengths, cost = np.asarray(lengths), np.log(cost)
+    shortest = cost[lengths == lengths.min()].mean()   # of equally short ones each is as likely
+    return dict(correlation=spearman(lengths, cost), over_random=float(shortest - cost.mean()), over_least=float(shortest - cost.min()))
+
+def resolved(low: float, high: float) -> str: # interval of the logarithm of a ratio of costs
+    "What an interval says of a reward: `saves work`, `costs work` or `not resolved`."
+    return "saves work" if high < 0 else "costs work" if low > 0 else "not resolved"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROFILES', 'SandboxError', 'Limits', 'seccomp_filter', 'NotPlainData', 'canonical', 'parse', 'Pool', 'Result', 'run',
-           'self_test', 'evaluate', 'cost', 'clock']
+           'self_test', 'evaluate', 'cost', 'memory', 'clock']
 
 # %% ../nbs/00_sandbox.ipynb #f0685245
 import _thread, ast, builtins, gc, json, os, platform, random, re, resource, select, signal, struct, sys, time, types
@@ -392,7 +392,7 @@ def _value(code, scope):
     if len(text) > 1 << 20: raise NotPlainData("size")
     return text
 
-# %% ../nbs/00_sandbox.ipynb #cac728e1
+# %% ../nbs/00_sandbox.ipynb #bf279643
 def _count(code, scope):
     "Number of bytecode instructions that the program's own code executes."
     count, late, budget = 0, _Late, _BUDGET[0]
@@ -402,6 +402,12 @@ def _count(code, scope):
             count += 1
             if count > budget: raise late
         return step
+    _trace(code, scope, step)
+    if count > budget: raise late
+    return str(count)
+
+def _trace(code, scope, step):
+    "Evaluate, with `step` called before every instruction of the program's own code."
     def enter(frame, event, arg):
         if frame.f_code.co_filename != "<solution>": return None
         frame.f_trace_lines, frame.f_trace_opcodes = False, True
@@ -409,8 +415,25 @@ def _count(code, scope):
     sys.settrace(enter)
     try: eval(code, scope)
     finally: sys.settrace(None)
-    if count > budget: raise late
-    return str(count)
+
+def _memory(code, scope):
+    "Most bytes held at once, and the bytes held summed over the instructions of the program's own code."
+    import tracemalloc
+    left, held, late, traced = _BUDGET[0], 0, _Late, tracemalloc.get_traced_memory
+    def step(frame, event, arg):
+        nonlocal left, held
+        if event == "opcode":
+            left, held = left - 1, held + traced()[0]
+            if left < 0: raise late
+        return step
+    gc.collect()   # the interpreter's lists of freed objects are emptied, too: what is taken from them is not traced
+    tracemalloc.start()
+    try:
+        _trace(code, scope, step)
+        peak = traced()[1]
+    finally: tracemalloc.stop()
+    if left < 0: raise late
+    return f"{peak} {held}"
 
 # %% ../nbs/00_sandbox.ipynb #5e59253a
 def _fresh(spec):
@@ -442,7 +465,7 @@ def _loops(seconds, target):
     least = max(min(seconds), 1e-7)
     return [max(1, int(min(target / least, 4 * target / max(t, 1e-7)))) for t in seconds]
 
-# %% ../nbs/00_sandbox.ipynb #3f55cdc6
+# %% ../nbs/00_sandbox.ipynb #6e35233d
 def _clocks(spec, scope):
     "JSON of the CPU seconds of a call, `[program][call]` a list with one item a round, empty for what cannot be called."
     spec, dice, clock = json.loads(spec), random.Random(), time.thread_time
@@ -462,7 +485,7 @@ def _clocks(spec, scope):
                 out[i][j].append(timers[i][j](loops[j][at]))
     return json.dumps(out)
 
-_ACTS = dict(test=None, fork=None, value=_value, cost=_count, clock=_clocks)
+_ACTS = dict(test=None, fork=None, value=_value, cost=_count, memory=_memory, clock=_clocks)
 
 # %% ../nbs/00_sandbox.ipynb #5a7fd482
 _TOOLS = (types.ModuleType, sys.modules, _EVENT, sys.audit, signal.setitimer, signal.ITIMER_PROF, time.thread_time, random.seed, type, exec, compile, str,
@@ -679,7 +702,7 @@ def _receive(fd):
     body = head and exactly(*struct.unpack("<I", head))
     return json.loads(body) if body else None
 
-# %% ../nbs/00_sandbox.ipynb #6af8d3a9
+# %% ../nbs/00_sandbox.ipynb #12b00e1a
 def _serve(profile, level, packages):
     "Body of a server. Returns only in a child, its job, when it is confined."
     jobs, replies, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
@@ -693,7 +716,7 @@ def _serve(profile, level, packages):
     scratch = kernel.confine_server(packages)
     kernel.arm = _reporter(kernel)
     _forget(profile)
-    _refuser(_count.__code__, profile)
+    _refuser(_trace.__code__, profile)
     gc.collect()
     gc.disable()
     _send(replies, dict(level=kernel.level, leftover=kernel.leftover))
@@ -1107,6 +1130,21 @@ def cost(programs,          # sources of programs
     importing are outside the count. Calls of a program run in the order given in one process, so a cache that it keeps helps later calls."""
     results, _ = _execute("cost", programs, calls, limits, budget=budget, **options)
     return [[int(text) if verdict == "pass" else None for verdict, text in row] for row in results]
+
+# %% ../nbs/00_sandbox.ipynb #f04ed2f2
+def memory(programs,        # sources of programs
+           calls,           # for each program a list of expressions, or one flat list for all
+           *, budget=1_000_000, # give a call up after so many instructions
+           limits=Limits(cpu=4.0, first=0),
+           **options): # as for `run`
+    """Bytes that each call takes, its arguments among them: `out[i][j]` is `(peak, held)`, None where the call failed or exceeded a limit.
+
+    `peak` is the most at once; `held` the sum, over the executed instructions of the program's own code, of what is held then: memory times time.
+    Exact and repeatable for one Python version. Not seen: what was there before the call, such as the interpreter and the program's globals; what C
+    libraries take without Python's allocators; the stack. What a builtin takes and gives back again is in the peak only. Each function that is
+    active costs some hundred bytes for being traced."""
+    results, _ = _execute("memory", programs, calls, limits, budget=budget, **options)
+    return [[tuple(map(int, text.split())) if verdict == "pass" else None for verdict, text in row] for row in results]
 
 # %% ../nbs/00_sandbox.ipynb #69ac752f
 def _settled(turns): # seconds `[program][round]`

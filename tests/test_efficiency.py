@@ -169,15 +169,21 @@ def test_label_ratios_and_choice():
     assert found == dict(with_length=1, with_cost=-1, shortest=True, over_least=4)
 
 
-def test_calls_of_a_humaneval_test():
-    test = "METADATA = {}\ndef check(candidate):\n    assert candidate([1]) == 2\n    assert abs(candidate([3]) - candidate([1])) < 1\n"
-    assert ef.check_calls(test, "g") == ["g([1])", "g([3])"]
+def test_a_problem_of_the_audit():
+    row = ef.audit_row("HumanEval/0", ["def f(x): return x", "def f(x): return +x"], ["assert f(1) == 1", "assert f(*(2,)) == 2", "assert f(1) == f(1)"], "f")
+    assert row["calls"] == ["f(1)", "f(*(2,))"] and len(row["texts"]) == 2
+    with sandbox.Pool(1) as pool: assert sandbox.run(row["texts"], ["assert f(3) == 3"], pool=pool).counts() == {"pass": 2}
 
 
-@pytest.mark.skipif(not os.environ.get("CODEDPO_DATA"), reason="CODEDPO_DATA names no folder with CodeT's samples")
-def test_codet_programs_pass_and_can_be_called():
-    with sandbox.Pool(1) as pool: [row] = ef.codet_programs(os.environ["CODEDPO_DATA"], 1, 4, pool)
-    assert len(row["sources"]) == len(row["texts"]) == 4 and row["calls"]
+@quick
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 99)), min_size=1, max_size=8))
+def test_the_shortest_is_no_cheaper_than_the_least_and_costs_what_it_costs(rows):
+    lengths, cost = map(list, zip(*rows))
+    found = ef.short_reward(lengths, cost)
+    short = [math.log(c) for l, c in rows if l == min(lengths)]
+    assert found["over_least"] == pytest.approx(np.mean(short) - math.log(min(cost))) and found["over_least"] > -1e-9
+    assert found["over_random"] == pytest.approx(np.mean(short) - np.mean(np.log(cost)), abs=1e-9)
+    assert -1 <= round(found["correlation"], 9) <= 1
 
 
 # ------------------------------------------------------------------ metrics
@@ -196,7 +202,8 @@ def test_metrics_by_hand():
     assert ef.dps(3, [1, 2, 4, 4]) == (50, pytest.approx(100 / 3)) and ef.dps(5, [1, 2, 4, 4]) == (0, 0)
     assert [ef.beyond(c, [10, 20]) for c in (5, 10, 15, 20, 30)] == [1, 1, .5, 0, 0]
     assert ef.enamel_score([1, 2, 3], [1, 2, 3], weights=[3, 3, 4]) == 1 and ef.enamel_score([1, 7, 1], [1, 2, 3]) == pytest.approx(1 / 3)
-    assert ef.effibench([2, 2], [1, 4]) == dict(ET=2, NET=.8, NET_of_ratios=1.25)
+    assert ef.effibench(dict(ET=[2, 2]), dict(ET=[1, 4])) == {"ET": 2, "NET": .8, "NET of ratios": 1.25}
+    assert ef.effibench(dict(MU=[1, 5], TMU=[4, 8]), dict(MU=[1, 1], TMU=[2, 4])) == {"MU": 3, "NMU": 3, "NMU of ratios": 3, "TMU": 6, "NTMU": 2, "NTMU of ratios": 2}
 
 
 @quick
@@ -214,8 +221,30 @@ def test_eff_at_k_of_right_and_wrong_is_pass_at_k(case):
 
 
 @quick
-@given(st.lists(st.tuples(st.floats(0, 5), st.floats(.1, 1)), min_size=1, max_size=6), st.floats(.01, 1))
-def test_weighted_quantile_covers_its_share(rows, q):
-    values, weights = map(np.array, zip(*rows))
-    found = ef.weighted_quantile(values, weights, q)
-    assert weights[values <= found].sum() >= q * weights.sum() * (1 - 1e-9) and weights[values < found].sum() < q * weights.sum() * (1 + 1e-9)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), min_size=1, max_size=6))
+def test_weighted_median_is_the_lower_median_of_repeated_values(rows):
+    values, weights = map(list, zip(*rows))
+    repeated = sorted(v for v, w in rows for _ in range(w))
+    assert ef.weighted_median(values, np.array(weights) / sum(weights)) == repeated[(len(repeated) - 1) // 2]
+    assert math.isnan(ef.weighted_median([], []))
+
+
+# ------------------------------------------------------------------ memory
+
+def test_memory_is_the_same_each_time_whatever_ran_before():
+    programs = ["def f(n):\n    kept = [float(i) for i in range(n)]\n    return sum(kept)", "def f(n): return sum(float(i) for i in range(n))", "def f(n): return len([0] * n) and 1"]
+    calls, found = ["f(100)", "f(2000)"], []
+    for busy, order in ((0, [0, 1, 2]), (30, [2, 1, 0])):
+        with sandbox.Pool(1) as pool:
+            if busy: sandbox.run([f"{p}\n# {i}" for i in range(busy) for p in programs], ["assert f(3)"], pool=pool)
+            measured = sandbox.memory([programs[i] for i in order], calls, pool=pool)
+        found.append([measured[order.index(i)] for i in range(3)])
+    kept, streamed, inside = found[0]
+    assert found[0] == found[1]
+    assert kept[1][0] > 2000 * (8 + 24) > 10 * streamed[1][0], "two thousand floats and the list of them"
+    assert inside[1][0] > 2000 * 8 and inside[0][1] < kept[0][1], "the peak sees a list that lives for a moment, the sum hardly"
+
+
+def test_memory_of_what_fails_is_unknown():
+    found = sandbox.memory(["def f(n):\n    while n: pass\n    return 1", "def g(n): return 1"], ["f(1)", "f(0)"], budget=1000, workers=1)
+    assert found[0][0] is None and found[1] == [None, None]

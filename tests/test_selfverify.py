@@ -1,5 +1,5 @@
 """Scores from pass matrices: worked example, oracles, degenerate matrices, symmetry, measures against scipy, failures, pairs."""
-import json, math, subprocess, sys
+import itertools, json, math, os, subprocess, sys
 
 import networkx as nx
 import numpy as np
@@ -412,6 +412,23 @@ def test_plain_tests_say_what_the_oracle_says():
     theirs = sandbox.run([s + "\n" + p["after"] for s in programs], p["tests"] + p["plus_tests"])
     assert ours.verdicts == theirs.verdicts == [["pass"] * 3, ["fail"] * 3, ["fail", "fail", "pass"]]
     assert plain["after"] == "" and sv.plain_tests(p, [("pass", .5)] * 3)["after"] == p["after"]
+
+
+def test_few_tests_with_large_numbers_are_kept():
+    arguments = ["(1,)", "(1000000,)", "([2, -300000],)", "({'a': (7, 100000)},)", "('1234567',)", "(1000000.5,)", "(float('inf'),)"]
+    assert sv.few_large(list("abcdefg"), arguments, most=2) == list("abcefg")
+    assert sv.few_large(list("abcdefg"), arguments) == list("abcdefg")
+    assert sv.few_large(["a", "b" * 9, "c" * 9], ["1"] * 3, most=1, longest=8) == ["a", "b" * 9]
+    with pytest.raises(ValueError): sv.few_large(["a"], [])
+
+
+@pytest.mark.skipif(not os.environ.get("CODEDPO_DATA"), reason="CODEDPO_DATA names no folder with CodeT's samples")
+def test_published_samples_end_where_their_block_ends():
+    from codedpo_nb.benchmarks import data_folder, read_rows
+    _, row = next(iter(read_rows(next(data_folder().rglob("codegen16b_solutions.jsonl.gz")))))
+    def block(sample): return itertools.takewhile(lambda line: not line.strip() or line[0] in " \t#", sample.split("\n"))
+    [first] = sv.codet_samples(None, 1)
+    assert first["solutions"] == [row["prompt"] + "\n".join(block(s)) for s in row["samples"]] and 0 < len(first["tests"]) <= 100
 
 
 def test_distinct_tests():

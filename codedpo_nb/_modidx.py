@@ -547,7 +547,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'codedpo_nb.seed.summary': ('seed.html#summary', 'codedpo_nb/seed.py'),
                                  'codedpo_nb.seed.takes_remainder': ('seed.html#takes_remainder', 'codedpo_nb/seed.py'),
                                  'codedpo_nb.seed.tests_characters': ('seed.html#tests_characters', 'codedpo_nb/seed.py'),
-                                 'codedpo_nb.seed.wilson': ('seed.html#wilson', 'codedpo_nb/seed.py'),
                                  'codedpo_nb.seed.within': ('seed.html#within', 'codedpo_nb/seed.py'),
                                  'codedpo_nb.seed.write_tasks': ('seed.html#write_tasks', 'codedpo_nb/seed.py')},
             'codedpo_nb.selfverify': { 'codedpo_nb.selfverify._alike': ('selfverify.html#_alike', 'codedpo_nb/selfverify.py'),

@@ -8,15 +8,16 @@ __all__ = ['OUTSIDE', 'EFFECTS', 'STREAM_METHODS', 'FILTERS', 'CONCEPTS', 'TESTS
            'Facts', 'within', 'is_const', 'appended', 'adds_one', 'is_formatting', 'picks', 'maps', 'counts',
            'accumulates', 'deduplicates', 'guards_new', 'nests', 'seeks_extreme', 'calculates', 'takes_remainder',
            'compares', 'reverses', 'indexes', 'builds_string', 'tests_characters', 'builds_dict', 'looks_up',
-           'concepts_of', 'summary', 'mine', 'concept_matrix', 'fit', 'write_tasks', 'wilson', 'shares',
-           'profile_distance']
+           'concepts_of', 'summary', 'mine', 'concept_matrix', 'fit', 'write_tasks', 'shares', 'profile_distance']
 
-# %% ../nbs/01_seed.ipynb #4a1cec0f
+# %% ../nbs/01_seed.ipynb #4772d2c0
 import ast, platform, re, sysconfig, textwrap
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+
+from .statistics import wilson
 
 # %% ../nbs/01_seed.ipynb #b85bc05d
 OUTSIDE = frozenset("""test tests idlelib lib2to3 site-packages dist-packages turtledemo ensurepip
@@ -358,18 +359,7 @@ def write_tasks(
             chosen.append({**pool[j], "seed_function": seeds[i]["name"], "seed_concepts": list(seeds[i]["concepts"])})
     return chosen
 
-# %% ../nbs/01_seed.ipynb #7b0b955e
-def wilson(
-    k: int,          # successes
-    n: int,          # trials
-    z: float = 1.96, # normal quantile, 1.96 for 95 %
-) -> tuple:
-    "Rate with its Wilson interval: `(rate, low, high)` (Wilson 1927)."
-    if n == 0: return (float("nan"),) * 3
-    p, d = k / n, 1 + z * z / n
-    middle, half = (p + z * z / (2 * n)) / d, z * ((p * (1 - p) + z * z / (4 * n)) / n) ** 0.5 / d
-    return p, middle - half, middle + half
-
+# %% ../nbs/01_seed.ipynb #d9142218
 def shares(
     rows: list,  # records with a `concepts` list
 ) -> dict:

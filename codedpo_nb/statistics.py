@@ -58,12 +58,12 @@ def mcnemar(after: dict, before: dict) -> tuple: # 0 or 1 by task id
     gained, lost = pairs[True, False], pairs[False, True]
     return gained, lost, float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.
 
-# %% ../nbs/00_statistics.ipynb #5d9bafd6
+# %% ../nbs/00_statistics.ipynb #482d7736
 def sign_flip(after: dict, before: dict, r, draws: int=4000) -> float: # estimates by task id
     "Two-sided p-value for no difference within problems, from swapping the two models in random problems; exact for few problems (Fisher 1935)."
     from scipy.stats import permutation_test
     both = sorted(after.keys() & before.keys())
-    if not any(after[t] != before[t] for t in both): return 1.
+    if len(both) < 2 or all(after[t] == before[t] for t in both): return 1.
     pair = [[x[t] for t in both] for x in (after, before)]
     def mean(x, y, axis=-1): return np.mean(x - y, axis=axis)
     return float(min(1, permutation_test(pair, mean, permutation_type="samples", vectorized=True, n_resamples=draws, rng=r).pvalue))

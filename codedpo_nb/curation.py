@@ -139,25 +139,28 @@ def contaminated(rows: list, index: tuple) -> list:
     "Reasons: what of an evaluation set a row repeats."
     return [repeats_exam([row["prompt"], extract_code(row["answer"])], index) for row in rows]
 
-# %% ../nbs/00_curation.ipynb #c0a5f651
-TEXTS = {  # sets whose texts are read as they are: (files, fields of the problem, fields of the answer, field of the function's name)
+# %% ../nbs/00_curation.ipynb #ee144378
+TEXTS = {  # sets whose texts are read as they are: (files, the first that is there; fields of the problem, fields of the answer, field of the function's name)
+    **{name: (BENCHMARKS[name][0], "prompt", "canonical_solution", "entry_point") for name in ("humaneval", "humaneval+", "mbpp+")},
     "humanevalpack": ("humanevalpack/*.jsonl.gz", "prompt instruction", "canonical_solution", "entry_point"),
     "ds1000": ("ds1000.jsonl.gz", "prompt", "reference_code", ""), "livecodebench": ("livecodebench/*.jsonl.gz", "content", "", ""),
     "bigcodebench": ("bigcodebench*.jsonl.gz", "complete_prompt instruct_prompt", "canonical_solution", "")}
 
 def texts_of(name: str, folder) -> list: # key of `TEXTS`; data folder
     "Prompt, canonical answer and entry point of every problem of a set."
-    pattern, *fields = TEXTS[name]
-    found = [row for path in sorted(folder.rglob(pattern)) for _, row in read_rows(path)]
-    if not found: raise BenchmarkError(f"no file of {name} in {folder}; put {pattern} there")
+    patterns, *fields = TEXTS[name]
+    paths = next((found for pattern in patterns.split() if (found := sorted(folder.rglob(pattern)))), [])
+    found = [row for path in paths for _, row in read_rows(path)]
+    if not found: raise BenchmarkError(f"no file of {name} in {folder}; put {patterns.split()[0]} there")
     joined = [["\n".join(str(row.get(f, "")) for f in part.split()) for part in fields] for row in found]
     return [dict(prompt=p, canonical=c, entry_point=e) for p, c, e in joined]
 
 def exams(folder=None) -> tuple: # CODEDPO_DATA by default
     "Problems of every evaluation set in the data folder, and a dictionary that says why a set is missing."
     problems, missing, folder = [], {}, data_folder(folder)
+    if folder is None: return [], dict.fromkeys([*BENCHMARKS, *TEXTS], "no data folder: set CODEDPO_DATA to compare with this set")
     for name in dict.fromkeys([*BENCHMARKS, *TEXTS]):
-        try: problems += benchmarks.load(name, folder) if name in BENCHMARKS else texts_of(name, folder or Path("."))
+        try: problems += texts_of(name, folder) if name in TEXTS else benchmarks.load(name, folder)
         except BenchmarkError as error: missing[name] = str(error)
     return problems, missing
 

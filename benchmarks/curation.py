@@ -1,6 +1,6 @@
 """Curation: what finding near duplicates costs beside datasketch and rensa, how often the language is guessed right, and the funnel on Code Alpaca.
 
-    python benchmarks/curation.py [--quick] [--data DIR] [--peers DIR] [--figures DIR]
+    python benchmarks/curation.py [--quick] [--data DIR] [--peers DIR] [--figures DIR] [--no-examples]
 
 Texts of 40 to 120 words are drawn, some of them copied with a few words changed; each library finds what it finds, and who is right is decided by
 comparing every pair exactly. Costs are CPU seconds of one process each, the peers run in their own interpreter in rounds between ours, and of the
@@ -148,12 +148,12 @@ def languages(folder, out):
 
 # ------------------------------------------------------------------ Code Alpaca
 
-def code_alpaca(folder, out, figures):
+def code_alpaca(folder, out, figures, examples):
     "The funnel on Code Alpaca, and its pick beside random picks of equal size."
     from codedpo_nb import curation as c
     from codedpo_nb.records import rng, style
     path = folder/"codealpaca/code_alpaca_2k.jsonl.gz"
-    if not path.is_file(): return print(f"{path} is absent, so the funnel is not tried on Code Alpaca; name the folder with --data or CODEDPO_DATA") or ([], [])
+    if not path.is_file(): return print(f"{path} is absent, so the funnel is not tried on Code Alpaca; name the folder with --data or CODEDPO_DATA") or ()
     rows, (problems, missing) = c.alpaca(path), c.exams(folder)
     for name, why in missing.items(): print(f"not compared with {name}: {why}")
     index = c.exam_index(problems)
@@ -171,8 +171,9 @@ def code_alpaca(folder, out, figures):
         style()
         figures.mkdir(parents=True, exist_ok=True)
         c.funnel_figure(report).savefig(figures/"funnel.png", dpi=150)
-    return ([tuple(report[0]), *(tuple(line.values()) for line in report)],
-            [("set", *sets["all"]), *((name, *(f"{v:.3g}" for v in t.values())) for name, t in sets.items())])
+    return ([tuple(report[0])[:4], *(tuple(line.values())[:4] for line in report)], [("removed by", *tuple(report[0])[4:]), *(
+                (line["step"], *tuple(line.values())[4:]) for line in report if line["removed"])] if examples else [],
+            [("set", *sets["all"]), *((name, *(v if v == int(v) else f"{v:.3g}" for v in t.values())) for name, t in sets.items())])
 
 
 # ------------------------------------------------------------------ the whole
@@ -187,6 +188,7 @@ def arguments():
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared/data"))
     parser.add_argument("--peers", type=Path, help="virtual environment of the peers")
     parser.add_argument("--figures", type=Path, help="folder for the funnel's picture")
+    parser.add_argument("--no-examples", action="store_true", help="counts only: Code Alpaca's licence does not allow to pass its texts on")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -199,7 +201,7 @@ def main():
     if problem: print(problem)
     table(duplicates(texts(1000 if args.quick else 5000), python, out, 1 if args.quick else 3))
     table(languages(args.data, out))
-    for lines in code_alpaca(args.data, out, args.figures): table(lines)
+    for lines in code_alpaca(args.data, out, args.figures, not args.no_examples): table(lines)
     print(json.dumps(out))
 
 if __name__ == "__main__": main()

@@ -173,7 +173,7 @@ def code_alpaca(folder, out, figures, examples):
         c.funnel_figure(report).savefig(figures/"funnel.png", dpi=150)
     return ([tuple(report[0])[:4], *(tuple(line.values())[:4] for line in report)], [("removed by", *tuple(report[0])[4:]), *(
                 (line["step"], *tuple(line.values())[4:]) for line in report if line["removed"])] if examples else [],
-            [("set", *sets["all"]), *((name, *(v if v == int(v) else f"{v:.3g}" for v in t.values())) for name, t in sets.items())])
+            [("set", *sets["all"]), *((name, *(f"{v:.4g}" for v in t.values())) for name, t in sets.items())])
 
 
 # ------------------------------------------------------------------ the whole

@@ -1,6 +1,6 @@
 """What a step of the trainers costs, beside a bare PyTorch loop that does the same arithmetic.
 
-    python benchmarks/training.py [--quick] [--profile]
+    python benchmarks/training.py [--quick] [--profile] [--threads 1 2]
 
 The model has the size of the laptop profile (192 wide, 4 layers) and random weights, since a step costs the same with any; the documents have the laptop run's
 length. SFT takes 16 answers a step and DPO with its SFT term 8 pairs, reference log-probabilities computed before. The loop sees the same batches in the same
@@ -162,25 +162,26 @@ def summary(rows):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer steps and rounds, one thread")
+    parser.add_argument("--quick", action="store_true", help="10 steps in 3 rounds instead of 20 in 5")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--profile", action="store_true", help="print where the time goes, and measure nothing")
     return parser.parse_args()
 
 def main():
     options = arguments()
-    rows, pairs, texts = data(320 if options.quick else 640)
+    rows, pairs, texts = data(160 if options.quick else 320)
     some, measured = {"sft": rows, "dpo": pairs[:len(rows) // 2]}, []
     with tempfile.TemporaryDirectory() as folder:
         folder, tokenizer = Path(folder), train_tokenizer(texts, 1152)
         save(fresh_model(tokenizer, 192, 4), tokenizer, folder/"model")
-        for threads in (1,) if options.quick or options.profile else (1, 2):
+        for threads in options.threads[:1] if options.profile else options.threads:
             for kind, data_ in some.items():
                 if options.profile: where(kind, folder, folder/"model", data_)
                 else: measured += compare(kind, folder, folder/"model", data_, 3 if options.quick else 5, threads)
     if options.profile: return
     table = summary(measured)
     print(table.round(2).to_string(index=False))
-    one = table[table.threads == 1].set_index("kind")
+    one = table[table.threads == options.threads[0]].set_index("kind")
     print(json.dumps({f"{kind}_step_vs_bare": round(one.loc[kind, "cpu ratio"], 3) for kind in some}
                      | {f"{kind}_step_vs_bare_{clock}_{t}": round(row[f"{clock} ratio"], 3) for (kind, t), row in
                         table.set_index(["kind", "threads"]).iterrows() for clock in ("wall", "cpu")}))

@@ -7,9 +7,10 @@ __all__ = ['EXPECTED', 'SMALL', 'TUNINGS', 'CLOCK', 'best_code', 'sft_rows', 'fa
            'training_tokenizer', 'name_rows', 'refuse', 'spoken', 'lengths', 'check_rows', 'sft_trainer',
            'log_probabilities', 'Watch', 'watched', 'workspace', 'origin', 'hardware', 'schedule', 'common', 'scores',
            'plain_head', 'adapter', 'exact', 'end_tokens', 'save_trained', 'explained', 'finish', 'packed', 'stopping',
-           'fit_sft', 'sft_loss', 'curve', 'kept_step', 'mean_interval', 'watched_curves', 'watched_change']
+           'check_tasks', 'fit_sft', 'sft_loss', 'curve', 'kept_step', 'mean_interval', 'watched_curves',
+           'watched_change']
 
-# %% ../nbs/04_sft.ipynb #effc8059
+# %% ../nbs/04_sft.ipynb #fba957ad
 import functools, logging, math, os, shutil, types, warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, EarlyStopping
 from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.utils import FusedCausalLMOutput
+from . import multitask
 from .model import ShowProgress, fast_bf16, load_tokenizer, newest_checkpoint, quiet, save
 from .records import ArtefactError, DiskFullError, digest, fingerprint, no_space, shown, stream, write_text
 
@@ -151,12 +153,16 @@ def check_rows(rows: list, # training or validation data
         most = f"{longest} tokens or more" if c == "prompt" else f"more than {longest} tokens"
         refuse(rows, lambda r: id(r) in wrong, f"In the {what}, {name} {most} in {{}}: raise `longest`, or leave them out")
 
-# %% ../nbs/04_sft.ipynb #e38736c0
-def sft_trainer(train, valid, model_path, tokenizer, settings, watch=None, callbacks=(), **adapted) -> SFTTrainer: # adapted: from `adapter`
+# %% ../nbs/04_sft.ipynb #18f4dbe3
+def sft_trainer(train, valid, model_path, tokenizer, settings, watch=None, callbacks=(), weighting=None, # one of `multitask.WEIGHTINGS`, or None
+                **adapted) -> SFTTrainer: # from `adapter`
     "The trainer of `fit_sft`."
-    data = [Dataset.from_list([dict(prompt=r["prompt"], completion=r["completion"]) for r in rows]) for rows in (train, valid)]
-    return quiet(SFTTrainer(str(model_path), SFTConfig(**settings), train_dataset=data[0], eval_dataset=data[1], processing_class=tokenizer,
-                            callbacks=[ShowProgress("SFT"), Watch(watch or {}, tokenizer), *callbacks], **adapted))
+    names = sorted({r["task"] for r in train}) if weighting else []
+    rows = [[dict(prompt=r["prompt"], completion=r["completion"], **(dict(task=names.index(r["task"])) if weighting else {})) for r in part] for part in (train, valid)]
+    kind = functools.partial(multitask.TaskTrainer, names=names, weighting=weighting) if weighting else SFTTrainer
+    data = dict(zip(("train_dataset", "eval_dataset"), map(Dataset.from_list, rows)))
+    return quiet(kind(str(model_path), SFTConfig(**settings), processing_class=tokenizer, callbacks=[ShowProgress("SFT"), Watch(watch or {}, tokenizer), *callbacks],
+                      **data, **adapted))
 
 # %% ../nbs/04_sft.ipynb #fc041b48
 @torch.no_grad()
@@ -218,7 +224,7 @@ def origin(path) -> str:
     "What identifies a starting model: the digest of a folder, the name of a model on the hub."
     return digest(path) if Path(path).exists() else str(path)
 
-# %% ../nbs/04_sft.ipynb #2faceae4
+# %% ../nbs/04_sft.ipynb #aa0d80e9
 def hardware(batch: int) -> dict: # rows a step, over all processes
     "Settings that follow the machine; several processes (`torchrun`) share each batch, without a GPU through gloo. The last batch is filled up."
     gpu, processes = torch.cuda.is_available(), int(os.environ.get("WORLD_SIZE", 1))
@@ -234,13 +240,14 @@ def schedule(lr: float, min_lr: float = None) -> dict: # peak and, for a cosine,
     return dict(learning_rate=lr, lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs=dict(min_lr=min_lr), warmup_steps=.1)
 
 def common(folder, n: int, lr: float, epochs: int, batch: int, seed: int, longest: int, keep: str = "best", # n: rows; the rest as in `fit_sft`
-           min_lr: float = None) -> dict:
+           min_lr: float = None, tuning: str = "full") -> dict:
     "Settings of a run over `n` rows, for `SFTConfig`, `DPOConfig` and `KTOConfig`."
     if keep not in ("best", "last"): raise ValueError(f"keep = {keep!r} is unknown: use 'best' or 'last'")
     steps = epochs * -(-n // batch)
     every = max(1, round(steps / 40))
     check = every * max(1, round(steps / every / 8))
-    return hardware(batch) | schedule(lr, min_lr) | dict(
+    half = dict(model_init_kwargs=dict(dtype="bfloat16")) if tuning != "full" and torch.cuda.is_available() else {}  # TRL would load float32
+    return hardware(batch) | schedule(lr, min_lr) | half | dict(
         output_dir=str(folder), num_train_epochs=epochs, max_length=longest, seed=seed, logging_steps=every, eval_strategy="steps", eval_steps=check,
         save_steps=check, save_total_limit=2, eval_on_start=newest_checkpoint(folder) is None, load_best_model_at_end=keep == "best",
         metric_for_best_model="eval_loss", greater_is_better=False, report_to="none", disable_tqdm=True,
@@ -347,7 +354,7 @@ def finish(trainer, tokenizer, # the tokenizer to save
     kept = trainer.state.best_global_step if trainer.args.load_best_model_at_end else trainer.state.global_step
     return [row | dict(kept=True) if row["step"] == kept and "eval_loss" in row else row for row in rows]
 
-# %% ../nbs/04_sft.ipynb #7b8b6b0c
+# %% ../nbs/04_sft.ipynb #836d2970
 def packed(rows: list, tokenizer, longest: int) -> int: # as in `fit_sft`
     "Sequences that remain when rows are packed into `longest` tokens."
     return len(pack_dataset(Dataset.from_dict(dict(input_ids=[[0] * n for n in lengths(rows, "completion", tokenizer)])), longest, "bfd"))
@@ -356,7 +363,16 @@ def stopping(patience: int) -> dict: # validations, or None
     "Settings of a run that stops early, or none."
     return dict(restore_callback_states_from_checkpoint=True) if patience else {}
 
-# %% ../nbs/04_sft.ipynb #fc607266
+def check_tasks(train: list, valid: list, weighting: str, packing: bool): # as in `fit_sft`
+    "Refuse tasks that cannot be weighted; `ValueError`."
+    if weighting not in multitask.WEIGHTINGS: raise ValueError(f"weighting = {weighting!r} is unknown: use one of {', '.join(multitask.WEIGHTINGS)}")
+    if packing: raise ValueError("packing = True mixes tasks in one sequence, so they cannot be weighted: leave out one of packing and weighting")
+    for rows, what in ((train, "training"), (valid, "validation")):
+        refuse(rows, lambda r: not r.get("task"), f"The {what} rows need the name of their task for weighting = {weighting!r}, but it is missing in {{}}: add `task`")
+    apart = {r["task"] for r in train} ^ {r["task"] for r in valid}
+    if apart: raise ValueError(f"Tasks {', '.join(sorted(apart))} are not both in the training and in the validation part: hold out more prompts")
+
+# %% ../nbs/04_sft.ipynb #cc3c498b
 def fit_sft(rows: list, # records with prompt and completion, as messages, and task_id
             model_path, # folder or hub name of the model to start from
             folder, # where to save the model
@@ -371,20 +387,22 @@ def fit_sft(rows: list, # records with prompt and completion, as messages, and t
             tuning: str = "full", rank: int = 16, alpha: int = 32, # as in `adapter`
             min_lr: float = None, # final learning rate of a cosine; None: a line to zero
             patience: int = None, # stop after so many validations without a new minimum; None: never
-            packing: bool = False) -> list: # several rows in one sequence of `longest` tokens, `batch` sequences a step
+            packing: bool = False, # several rows in one sequence of `longest` tokens, `batch` sequences a step
+            weighting: str = None) -> list: # of several tasks (the rows' column `task`), one of `multitask.WEIGHTINGS`; None: all tokens alike
     "Fine-tune on completions only and save the weights with the lowest validation loss, or the last. Returns the log."
     tokenizer, train, extra = training_tokenizer(model_path), rows, adapter(tuning, seed, rank, alpha)
     check_rows(rows, ["prompt", "completion"], tokenizer, longest, "SFT data")
     if valid is None: train, valid = split(rows, share, seed)
     check_rows(train, ["prompt", "completion"], tokenizer, longest, "training part of the SFT data")
     check_rows(valid, ["prompt", "completion"], tokenizer, longest, "validation part of the SFT data")
+    if weighting: check_tasks(train, valid, weighting, packing)
     place = workspace(work or f"{folder}.work", rows=train, valid=valid, lr=lr, epochs=epochs, batch=batch, seed=seed, longest=longest,
-                      watch=watch, keep=keep, start=origin(model_path), how=[tuning, rank, alpha, min_lr, patience, packing])
+                      watch=watch, keep=keep, start=origin(model_path), how=[tuning, rank, alpha, min_lr, patience, packing, weighting])
     sequences = packed(train, tokenizer, longest) if packing else len(train)
-    settings = common(place, sequences, lr, epochs, batch, seed, longest, keep, min_lr) | dict(packing=packing, eval_packing=False) | stopping(patience)
+    settings = common(place, sequences, lr, epochs, batch, seed, longest, keep, min_lr, tuning) | dict(packing=packing, eval_packing=False) | stopping(patience)
     with calm():
         stop = [EarlyStoppingCallback(patience)] if patience else []
-        trainer = sft_trainer(train, valid, model_path, tokenizer, settings, watch, [*callbacks, *stop], **extra)
+        trainer = sft_trainer(train, valid, model_path, tokenizer, settings, watch, [*callbacks, *stop], weighting, **extra)
         log = finish(trainer, load_tokenizer(model_path), folder, place)
     if work is None and trainer.is_world_process_zero(): shutil.rmtree(place)
     return log

@@ -7,9 +7,14 @@ __all__ = ['SPECIAL', 'CHATML', 'train_tokenizer', 'chat', 'encode', 'batch_orde
            'newest_checkpoint', 'Together', 'muon', 'fast_bf16', 'quiet', 'pretrain', 'device', 'load_tokenizer',
            'load', 'save']
 
-# %% ../nbs/00_model.ipynb #1f881ae2
-import json, os, random
+# %% ../nbs/00_model.ipynb #50b324c5
+import json, logging, os, random
 from pathlib import Path
+
+# %% ../nbs/00_model.ipynb #7571f099
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # it asks for a kernel from the hub, and does without
+
+# %% ../nbs/00_model.ipynb #5e5422a1
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments, get_cosine_with_min_lr_schedule_with_warmup

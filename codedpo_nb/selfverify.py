@@ -8,16 +8,16 @@ __all__ = ['PIECE', 'RANKERS', 'MEASURES', 'TABLE_5', 'TOP_LEVEL', 'TABLE_15', '
            'number_passed', 'codet', 'agreement', 'b4', 'dawid_skene', 'score_all', 'ranks', 'spearman', 'kendall',
            'ndcg', 'pair_accuracy', 'judge', 'bootstrap', 'compare', 'toy_matrix', 'with_trivial', 'disturbed',
            'two_camps', 'advantage', 'canonical_source', 'best_first', 'pick_pair', 'as_preference',
-           'correctness_pairs', 'margin_curve', 'token_grams', 'decontaminate', 'distinct_tests', 'test_answers',
-           'completed', 'sampled_assertions', 'codet_samples', 'is_exact', 'largest_number', 'few_large', 'plain_tests',
-           'packed']
+           'correctness_pairs', 'margin_curve', 'decontaminate', 'distinct_tests', 'test_answers', 'completed',
+           'sampled_assertions', 'codet_samples', 'is_exact', 'largest_number', 'few_large', 'plain_tests', 'packed']
 
-# %% ../nbs/02_selfverify.ipynb #616ca6df
+# %% ../nbs/02_selfverify.ipynb #c12d009f
 import ast, itertools, math, re, string
 from collections import Counter
 from functools import lru_cache, partial, wraps
 from pathlib import Path
 import numpy as np
+from .curation import exam_index, repeats_exam, token_grams
 
 # %% ../nbs/02_selfverify.ipynb #d2759fd7
 def pass_matrix(matrix) -> np.ndarray: # (..., solutions, tests); 1 where the solution passes the test
@@ -419,23 +419,14 @@ def margin_curve(scores: list, truths: list, # one a prompt
                          pairs=int((~np.isnan(accuracy)).sum())))
     return rows
 
-# %% ../nbs/02_selfverify.ipynb #c3c7a336
-def token_grams(text: str, n: int=10,
-                signs: bool=False) -> set: # count each sign, such as a bracket, as a token too
-    "All runs of `n` words and numbers, without regard to case."
-    tokens = re.findall(r"\w+|[^\w\s]" if signs else r"\w+", text.lower())
-    return {tuple(tokens[i:i + n]) for i in range(len(tokens) - n + 1)}
-
+# %% ../nbs/02_selfverify.ipynb #fc41cb4e
 def decontaminate(pairs: list, # preference rows
                   problems: list, # records of benchmarks, with prompt, canonical and entry_point
                   n: int=10, signs: bool=False) -> tuple:
     "`(kept, removed)`; a removed row says why in `reason`. `n` and `signs` as for `token_grams`."
-    known = set().union(*(token_grams(p["prompt"] + "\n" + p["canonical"], n, signs) for p in problems))
-    names, kept, removed = {p["entry_point"] for p in problems}, [], []
+    index, kept, removed = exam_index(problems, n, signs), [], []
     for pair in pairs:
-        texts = [pair[side][0]["content"] for side in ("prompt", "chosen", "rejected")]
-        same = sorted(names & {name for text in texts for name in re.findall(r"^def +(\w+)", text, re.M)})
-        reason = f"entry point {same[0]}" if same else f"{n} tokens in a row" if any(token_grams(text, n, signs) & known for text in texts) else None
+        reason = repeats_exam([pair[side][0]["content"] for side in ("prompt", "chosen", "rejected")], index)
         (removed.append(pair | dict(reason=reason)) if reason else kept.append(pair))
     return kept, removed
 

@@ -81,7 +81,7 @@ def test_split_is_by_task_and_the_same_for_any_subset():
     (lambda rows: rows[:2] + [{k: v for k, v in rows[2].items() if k != "completion"}], r"lacks the column 'completion' in row 3 \("),
     (lambda rows: [rows[0] | dict(prompt="text")] + rows[1:], r"'prompt' is not a list of messages .* in row 1 \("),
     (lambda rows: rows + [rows[0] | dict(completion=message("assistant", ""))] * 5, r"in row 61 \(.*\), row 62 \(.*\), row 63 \(.*\) and 2 more"),
-    (lambda rows: rows[:9] + [rows[9] | dict(prompt=message("user", "word " * 999))], r"more than 1024 tokens in row 10 \("),
+    (lambda rows: rows[:9] + [rows[9] | dict(prompt=message("user", "word " * 999))], r"the prompt alone has 1024 tokens or more in row 10 \("),
 ])
 def test_broken_data_is_refused_before_training(rows, tiny, tmp_path, spoil, says):
     with pytest.raises(ValueError, match=says) as caught: sft.fit_sft(spoil(rows), tiny, tmp_path/"model", **HOW)
@@ -192,3 +192,142 @@ def test_full_disk_is_one_sentence_with_the_remedy(rows, tiny, tmp_path, monkeyp
     monkeypatch.setattr(sft, "save", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(sft.DiskFullError, match="No space left for the checkpoints in .*work: free some disk space"):
         sft.fit_sft(rows, tiny, tmp_path/"model", **HOW | dict(epochs=1), work=tmp_path/"work")
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora", "qlora"])
+def test_every_tuning_trains_resumes_saves_and_generates(tuning, rows, tiny, tmp_path):
+    rows, how = rows[:32], dict(lr=3e-3, epochs=2, batch=8, tuning=tuning, rank=4)
+    log = sft.fit_sft(rows, tiny, tmp_path/"whole", **how)
+    losses = [row["loss"] for row in log if "loss" in row]
+    assert losses[-1] < losses[0]
+    class Stop(sft.TrainerCallback):
+        def on_save(self, *args, **kwargs): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): sft.fit_sft(rows, tiny, tmp_path/"halves", **how, work=tmp_path/"work", callbacks=[Stop()])
+    assert sft.fit_sft(rows, tiny, tmp_path/"halves", **how, work=tmp_path/"work") == log, "stopped and resumed gives the identical curve"
+    assert digest(tmp_path/"halves") == digest(tmp_path/"whole")
+
+    base, model, tok = *(AutoModelForCausalLM.from_pretrained(p) for p in (tiny, tmp_path/"whole")), AutoTokenizer.from_pretrained(tmp_path/"whole")
+    assert {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja"} <= {p.name for p in (tmp_path/"whole").iterdir()}
+    assert (tmp_path/"whole"/"adapter").exists() == (tuning != "full") and not hasattr(model.config, "quantization_config")
+    assert {k for k, p in model.named_parameters() if not torch.equal(p, base.get_parameter(k))} == {
+        k for k, p in base.named_parameters() if tuning == "full" or "_proj" in k}, "an adapter leaves embeddings and gains as they were"
+    said = sft.log_probabilities(model, sft.training_tokenizer(tiny), rows)
+    assert sum(said) > sum(sft.log_probabilities(base, sft.training_tokenizer(tiny), rows))
+    ask = tok.apply_chat_template(rows[0]["prompt"], add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    out = model.generate(**ask, max_new_tokens=4, do_sample=False)
+    assert ask["input_ids"].shape[1] < out.shape[1] <= ask["input_ids"].shape[1] + 4
+
+
+def test_unknown_tuning_is_refused_before_anything_is_written(rows, tiny, tmp_path):
+    with pytest.raises(ValueError, match="tuning = 'dora' is unknown: use one of full, lora, qlora"):
+        sft.fit_sft(rows, tiny, tmp_path/"model", **HOW, tuning="dora")
+    assert not list(tmp_path.iterdir())
+
+
+def test_merged_adapter_says_what_model_and_adapter_say_together(rows, tiny, tmp_path):
+    from peft import AutoPeftModelForCausalLM
+    sft.fit_sft(rows, tiny, tmp_path/"model", **HOW | dict(epochs=1), tuning="lora", rank=2)
+    both = AutoPeftModelForCausalLM.from_pretrained(tmp_path/"model"/"adapter")
+    tok = sft.training_tokenizer(tiny)
+    assert sft.log_probabilities(load(tmp_path/"model")[0], tok, rows[:5]) == pytest.approx(sft.log_probabilities(both, tok, rows[:5]), abs=1e-3)
+
+
+TWO = """
+    import json, sys, torch
+    from codedpo_nb import sft
+    torch.set_num_threads(1)
+    rows = json.load(open({rows!r}))
+    log = sft.fit_sft(rows, {tiny!r}, {folder!r}, **{how!r})
+    if sft.PartialState().is_main_process: json.dump(log, open({out!r}, "w"))
+"""
+
+def test_two_processes_with_gloo_have_the_loss_of_one(rows, tiny, tmp_path):
+    import json, os
+    how, some = dict(lr=3e-3, epochs=2, batch=8, valid=rows[48:56]), rows[:32]   # whole batches: the last would be filled up with rows of the first
+    one = sft.fit_sft(some, tiny, tmp_path/"one", **how)
+    (tmp_path/"rows.json").write_text(json.dumps(some))
+    (tmp_path/"two.py").write_text(textwrap.dedent(TWO.format(rows=str(tmp_path/"rows.json"), tiny=str(tiny), folder=str(tmp_path/"two"), how=how,
+                                                              out=str(tmp_path/"log.json"))))
+    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0", "--rdzv_backend", "c10d",
+                           "--rdzv_endpoint", "127.0.0.1:0", str(tmp_path/"two.py")], capture_output=True, text=True,
+                          env=os.environ | dict(PYTHONPATH=str(Path(__file__).parent.parent), OMP_NUM_THREADS="1"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = json.loads((tmp_path/"log.json").read_text())
+    (steps, a), (steps_, b) = sft.curve(one, "loss"), sft.curve(two, "loss")
+    assert steps == steps_ and len(a) == 8 and a == pytest.approx(b, abs=1e-4)
+    say = lambda name: sft.log_probabilities(load(tmp_path/name)[0], sft.training_tokenizer(tiny), rows[:5])
+    assert say("one") == pytest.approx(say("two"), abs=.05) and not (tmp_path/"two.work").exists()
+
+
+def test_batch_that_processes_cannot_share_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ValueError, match="batch = 8 cannot be shared by 3 processes"): sft.hardware(8)
+    assert sft.hardware(9)["per_device_train_batch_size"] == 3 and sft.hardware(9)["ddp_backend"] == "gloo"
+
+
+@pytest.mark.parametrize("spoil, says", [
+    (lambda r: r | dict(prompt=message("assistant", "x")), "'prompt' does not end with a message of the user in row 2"),
+    (lambda r: r | dict(completion=message("user", "x")), "'completion' does not end with a message of the assistant in row 2"),
+    (lambda r: r | dict(completion=message("assistant", " \n")), "'completion' is not a list of messages with role and content in row 2"),
+    (lambda r: r | dict(completion=message("assistant", "word " * 999)), "prompt and completion have more than 1024 tokens in row 2"),
+    (lambda r: r | dict(prompt=message("user", "word " * 999)), "the prompt alone has 1024 tokens or more in row 2"),
+])
+def test_rows_with_wrong_roles_or_lengths_are_named(rows, tiny, spoil, says):
+    with pytest.raises(ValueError, match=says): sft.check_rows([rows[0], spoil(rows[1]), rows[2]], ["prompt", "completion"], sft.training_tokenizer(tiny), 1024)
+
+
+def test_kept_logits_give_what_the_tiles_give(rows, tiny, tmp_path, monkeypatch):
+    logs = []
+    for small in (10**9, 0):
+        monkeypatch.setattr(sft, "SMALL", small)
+        logs.append(sft.fit_sft(rows[:24], tiny, tmp_path/f"{small}", **HOW | dict(epochs=1)))
+    for a, b in zip(*logs, strict=True): assert a == pytest.approx(b, rel=1e-3, abs=1e-4)
+    assert {"entropy", "mean_token_accuracy"} <= set(logs[0][1])
+
+
+def test_packing_learns_the_same_from_fewer_sequences(rows, tiny, tmp_path):
+    tok = sft.training_tokenizer(tiny)
+    count = sft.packed(rows, tok, 512)
+    assert count < len(rows) / 3
+    settings = sft.common(tmp_path/"w", count, 1e-3, 1, count, 0, 512) | dict(packing=True, eval_packing=False)
+    trainer = sft.plain_head(sft.sft_trainer(rows, rows[:2], tiny, tok, settings))
+    batch, = trainer.get_train_dataloader()
+    with torch.no_grad(): loss = trainer.compute_loss(trainer.model, batch).item()
+    answers = [len(tok(r["completion"][0]["content"] + tok.eos_token).input_ids) for r in rows]
+    assert loss == pytest.approx(sft.sft_loss(sft.log_probabilities(load(tiny)[0], tok, rows), answers), abs=1e-4), "rows in one sequence do not see each other"
+    log = sft.fit_sft(rows, tiny, tmp_path/"model", lr=3e-3, epochs=3, batch=2, longest=512, packing=True)
+    assert log[-1]["step"] == 3 * -(-sft.packed(sft.split(rows, .1, 0)[0], tok, 512) // 2)
+
+
+def test_cosine_ends_at_its_minimum(rows, tiny, tmp_path):
+    log = sft.fit_sft(rows[:24], tiny, tmp_path/"model", lr=1e-3, epochs=10, batch=8, min_lr=2e-4)
+    rates = sft.curve(log, "learning_rate")[1]
+    assert max(rates) == pytest.approx(1e-3, rel=.02) and rates[-1] == pytest.approx(2e-4, rel=.03) and min(rates[10:]) == rates[-1]
+
+
+def test_stalled_validation_stops_the_run_and_resuming_does_not_forget(rows, tiny, tmp_path):
+    how = dict(lr=1e-12, epochs=5, batch=8, patience=2)   # so small a rate that validation stands still
+    log = sft.fit_sft(rows, tiny, tmp_path/"model", **how)
+    steps, losses = sft.curve(log, "eval_loss")
+    assert len(steps) == 4 and steps[-1] == steps[1] * 3 < 5 * 7 and len(set(losses)) == 1, "at the start, and three times without progress"
+    class Stop(sft.TrainerCallback):
+        def on_save(self, args, state, control, **kwargs):
+            if state.global_step == steps[-2]: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): sft.fit_sft(rows, tiny, tmp_path/"again", **how, work=tmp_path/"work", callbacks=[Stop()])
+    assert sft.fit_sft(rows, tiny, tmp_path/"again", **how, work=tmp_path/"work") == log
+
+
+def test_fastest_quarter_takes_the_cheapest_of_different_passing_solutions():
+    verified = [dict(task_id="t", prompt="p", solutions=list("abcdefghaa")), dict(task_id="u", prompt="p", solutions=["a", "b"])]
+    measured = [dict(task_id="t", passing=[0, 1, 2, 3, 4, 5, 6, 7, 8], cost=[5, 9, 8, 1, 7, 6, 4, 3, 5, 0]), dict(task_id="u", passing=[1], cost=[None, 1])]
+    assert [(r["task_id"], r["index"]) for r in sft.fastest_rows(verified, measured)] == [("t", 3), ("t", 7)], "8 different ones pass; solution 9 does not"
+    assert len(sft.fastest_rows(verified, measured, .5)) == 4
+
+
+def test_end_of_a_turn_stops_a_base_model_too(rows, tiny, tmp_path):
+    folder = shutil.copytree(tiny, tmp_path/"base")
+    model, tok = load(folder)
+    model.generation_config.eos_token_id = model.config.eos_token_id = 0
+    model.save_pretrained(folder)
+    sft.fit_sft(rows, folder, tmp_path/"model", **HOW | dict(epochs=1))
+    assert AutoModelForCausalLM.from_pretrained(tmp_path/"model").generation_config.eos_token_id == [tok.convert_tokens_to_ids("<|im_end|>"), 0]

@@ -1,0 +1,94 @@
+"""The memory planner against measured peaks: small models, each trained for three steps in a fresh process, on a processor.
+
+    python benchmarks/memory.py [--quick]
+
+The measured peak is the largest resident size that Linux reports for the process while it trains (VmHWM), less what it was before the model was read, after a
+minute model had been trained to load all libraries. The C library is told to give every freed block above 64 KiB back, so that resident is what is in use. The
+plan is `codedpo_nb.memory.plan`. Rows are as long as the sequence, and every token is learnt.
+
+The last line is one JSON object."""
+import os
+os.environ |= dict(TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
+
+import argparse, json, subprocess, sys, tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from codedpo_nb import memory
+
+SETTINGS = [dict(hidden=384, layers=4, vocab=2048, tuning=t, checkpointing=c, length=n, batch=b)
+            for t, c, n, b in (("full", False, 256, 4), ("full", True, 256, 4), ("full", False, 64, 2), ("lora", False, 256, 4), ("lora", True, 256, 4),
+                               ("qlora", False, 256, 4), ("qlora", True, 256, 4))] + [
+            dict(hidden=256, layers=6, vocab=20000, tuning=t, checkpointing=c, length=512, batch=1) for t, c in (("full", False), ("lora", True), ("qlora", True))] + [
+            dict(hidden=512, layers=8, vocab=2048, tuning="full", checkpointing=False, length=128, batch=2),
+            dict(hidden=512, layers=3, vocab=4096, tuning="lora", checkpointing=False, length=1024, batch=1)]
+
+
+def resident(field="VmRSS"):
+    "Bytes of this process."
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+def model(hidden, layers, vocab, folder):
+    "A Qwen2 with random weights, in a folder; its configuration."
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+    torch.manual_seed(0)
+    config = Qwen2Config(hidden_size=hidden, num_hidden_layers=layers, vocab_size=vocab, intermediate_size=hidden * 4, num_attention_heads=hidden // 32,
+                         num_key_value_heads=hidden // 64, tie_word_embeddings=True, eos_token_id=2, bos_token_id=None, pad_token_id=0)
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return config
+
+def train(folder, path, tokenizer, vocab, tuning, checkpointing, length, batch):
+    "Three steps on random tokens, with the trainer of `fit_sft`."
+    import torch
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+    from codedpo_nb import sft
+    ids = torch.randint(3, vocab, (3 * batch, length), generator=torch.Generator().manual_seed(0)).tolist()
+    how = sft.common(folder, 3 * batch, 1e-4, 1, batch, 0, length) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False, load_best_model_at_end=False,
+                                                                         activation_checkpointing=checkpointing)
+    with sft.calm():
+        trainer = SFTTrainer(str(path), SFTConfig(**how), train_dataset=Dataset.from_dict(dict(input_ids=ids, labels=ids)), processing_class=tokenizer,
+                             **sft.adapter(tuning))
+        for weight in trainer.model.parameters(): weight.data = weight.data.clone()  # else a few of them keep the whole file mapped
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+        sft.plain_head(sft.exact(sft.quiet(trainer))).train()
+
+def measure(hidden, layers, vocab, **how):
+    "Measured and planned bytes of one setting; called in a process of its own."
+    import torch
+    from codedpo_nb import sft
+    from codedpo_nb.model import train_tokenizer
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder, sft.calm():
+        folder, tokenizer = Path(folder), train_tokenizer(["a b c"], 300)
+        config = model(hidden, layers, vocab, folder/"model")
+        model(64, 1, vocab, folder/"minute")
+        train(folder/"w", folder/"minute", tokenizer, vocab, **how | dict(length=16, batch=1))
+        before = resident()
+        train(folder/"w", folder/"model", tokenizer, vocab, **how)
+        return dict(measured=resident("VmHWM") - before, **memory.plan(config.to_dict(), gpu=False, **how))
+
+def child(setting):
+    "`measure` in a fresh process."
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import json, memory as m; print(json.dumps(m.measure(**{setting!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | dict(MALLOC_MMAP_THRESHOLD_="65536", OMP_NUM_THREADS="1"))
+    if done.returncode: raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="three settings")
+    rows = []
+    for setting in SETTINGS[::5] if parser.parse_args().quick else SETTINGS:
+        found = child(setting)
+        planned = sum(found[part] for part in memory.PARTS)
+        rows.append(setting | dict(measured=found["measured"] / 1e6, planned=planned / 1e6, ratio=planned / found["measured"],
+                                   **{part: found[part] / 1e6 for part in memory.PARTS if part != "context"}))
+        print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False, header=len(rows) == 1), flush=True)
+    apart = max(abs(row["ratio"] - 1) for row in rows)
+    print(json.dumps(dict(memory_largest_error=round(apart, 4), memory_measurements=len(rows))))
+
+if __name__ == "__main__": main()

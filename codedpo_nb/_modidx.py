@@ -6,7 +6,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'codedpo_nb.ablation.at_most': ('ablation.html#at_most', 'codedpo_nb/ablation.py'),
                                      'codedpo_nb.ablation.judge_regime': ('ablation.html#judge_regime', 'codedpo_nb/ablation.py'),
                                      'codedpo_nb.ablation.pairs_by': ('ablation.html#pairs_by', 'codedpo_nb/ablation.py'),
-                                     'codedpo_nb.ablation.preference': ('ablation.html#preference', 'codedpo_nb/ablation.py'),
+                                     'codedpo_nb.ablation.preferring': ('ablation.html#preferring', 'codedpo_nb/ablation.py'),
                                      'codedpo_nb.ablation.regime_pairs': ('ablation.html#regime_pairs', 'codedpo_nb/ablation.py'),
                                      'codedpo_nb.ablation.regime_solutions': ('ablation.html#regime_solutions', 'codedpo_nb/ablation.py'),
                                      'codedpo_nb.ablation.regime_table': ('ablation.html#regime_table', 'codedpo_nb/ablation.py'),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STRATEGIES', 'METHOD', 'QUESTIONS', 'FIRST', 'RULES', 'MIXTURES', 'REPORT', 'PAPER', 'scores', 'pairs_by',
-           'true_pairs', 'at_most', 'share_of', 'ablations', 'runs', 'train', 'train_and_judge', 'preference',
+           'true_pairs', 'at_most', 'share_of', 'ablations', 'runs', 'train', 'train_and_judge', 'preferring',
            'regime_table', 'wanted_regimes', 'trainings', 'weights_of', 'sides', 'regime_pairs', 'regime_solutions',
            'stage_rows', 'train_stage', 'judge_regime', 'against']
 
@@ -93,20 +93,20 @@ def train_and_judge(run: tuple, pairs: list, model_path, folder, # the model is 
     shutil.rmtree(folder)
     return dict(rates=per_problem(rows), kinds=dict(Counter(r["kind"] for r in rows)), answers=len(rows))
 
-# %% ../nbs/07_ablation.ipynb #48d7de65
+# %% ../nbs/07_ablation.ipynb #36e0262d
 FIRST = ("sft", "25")
 RULES = dict(pvf="passed, failed", all="released all") | {suffix: rules[0] for suffix, rules in READINGS.items()}  # suffix -> rule of stage 03
 MIXTURES = ("0.5pvf-0.5qra", "0.2pvf-0.8qra", "0.2qsl-0.3qts-0.5qfs")
 
-def preference(pairs: str) -> tuple:
+def preferring(pairs: str) -> tuple:
     "A stage of preference optimisation: its objective and its pairs."
     return ("dpo+sft" if pairs == "codedpo" else "dpo"), pairs
 
 def regime_table() -> dict:
     "Name of a regime -> its chain of stages `(objective, data)`, from the base model on."
-    alone = {f"dpo-{p}": (preference(p),) for p in ("pvf", "all", "codedpo", "qfs")}
-    chained = {f"dpo-pvf-{p}": (preference("pvf"), preference(p)) for p in ("qfs", "qra", "qsl", "qts")}
-    after = {f"25-sft-dpo-{p}": (FIRST, preference(p)) for p in ("pvf", "all", "codedpo", "qfs", "qra", "qsl", "qts", *MIXTURES)}
+    alone = {f"dpo-{p}": (preferring(p),) for p in ("pvf", "all", "codedpo", "qfs")}
+    chained = {f"dpo-pvf-{p}": (preferring("pvf"), preferring(p)) for p in ("qfs", "qra", "qsl", "qts")}
+    after = {f"25-sft-dpo-{p}": (FIRST, preferring(p)) for p in ("pvf", "all", "codedpo", "qfs", "qra", "qsl", "qts", *MIXTURES)}
     return {"base": (), "sft-1": (("sft", "1"),), "25-sft": (FIRST,)} | alone | chained | after
 
 def wanted_regimes(names: list) -> dict: # of regimes, or ["all"]

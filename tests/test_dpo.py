@@ -84,7 +84,7 @@ def test_robust_loss_undoes_turned_pairs_and_length_control_counts_the_tail_less
 
 
 def test_references_are_not_taken_over_from_another_objective(pairs, tiny, tmp_path):
-    "TRL caches them under the data and the model alone; length control and masks change them, so that their first loss would not be ln 2."
+    "TRL names the file of the references after the data and the model alone; taken over by length control or masks, they would give a first loss other than ln 2."
     for objective, masked in (("dpo", False), ("length", False), ("dpo", True)):
         log = dpo.fit_dpo(pairs, tiny, tmp_path/"model", objective, **HOW | dict(epochs=1, lr=1e-6), tail=.1, masked=masked)
         assert first(log) == pytest.approx(math.log(2), abs=1e-5), (objective, masked)

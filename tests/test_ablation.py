@@ -72,6 +72,82 @@ def test_paper_figures_stand_beside_rows_that_exist():
         assert all(len(f) == len(models) for f in figures.values())
 
 
+def measured_of(rows, seed=0):
+    "Costs as stage 03 writes them: a solution that passes all that the best one passes has one."
+    r, out = records.rng(seed, "measured"), []
+    for v in rows:
+        best = max(range(len(v["solutions"])), key=lambda i: v["code_scores"][i])
+        credible = [j for j, passed in enumerate(v["matrix"][best]) if passed]
+        passing = [i for i, row in enumerate(v["matrix"]) if credible and all(row[j] for j in credible)]
+        out.append(dict(task_id=v["task_id"], credible=credible, passing=passing, candidates=passing, cost=[int(r.integers(10, 99)) if i in passing else None for i in range(len(v["solutions"]))]))
+    return out
+
+
+MEASURED = measured_of(ROWS)
+
+
+def test_the_table_of_regimes_is_that_of_the_report():
+    table = ablation.regime_table()
+    assert len(ablation.REPORT) == 17 and set(ablation.REPORT) <= set(table) and table["base"] == ()
+    assert table["dpo-pvf-qts"] == (("dpo", "pvf"), ("dpo", "qts")) and table["25-sft-dpo-codedpo"] == (("sft", "25"), ("dpo+sft", "codedpo"))
+    for chain in table.values():
+        for objective, data in chain: assert objective == "sft" or data == "codedpo" or ablation.weights_of(data)
+
+
+def test_common_beginnings_are_trained_once_and_first():
+    plan = ablation.trainings(ablation.regime_table().values())
+    assert len(plan) == len(set(plan)) == 17 + len(ablation.MIXTURES)
+    for i, chain in enumerate(plan): assert len(chain) == 1 or chain[:-1] in plan[:i]
+
+
+@pytest.mark.parametrize("pairs", [*ablation.RULES, "0.5pvf-0.5qra"])
+def test_regime_pairs_follow_their_rule(pairs):
+    cost, passing = ({m["task_id"]: m[k] for m in MEASURED} for k in ("cost", "passing"))
+    made = ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=1)
+    assert made and made == ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=1)
+    assert (made == ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=2)) == (pairs == "qfs")   # which alone leaves no choice
+    for p in made:
+        t, i, j = p["task_id"], p["chosen_index"], p["rejected_index"]
+        assert i in passing[t] and p["chosen"] != p["rejected"]
+        if pairs == "pvf": assert j not in passing[t]
+        elif pairs.startswith("q"): assert cost[t][i] < cost[t][j]
+        if pairs == "qfs": assert cost[t][i] == min(filter(None, cost[t])) and cost[t][j] == max(filter(None, cost[t]))
+
+
+def test_mixtures_have_their_shares():
+    made = ablation.regime_pairs("0.2pvf-0.8qra", ROWS, MEASURED, draws=10)
+    alone = {p: len(ablation.regime_pairs(p, ROWS, MEASURED)) for p in ("pvf", "qra")}
+    expected = 10 * (.2 * alone["pvf"] + .8 * alone["qra"])
+    assert abs(len(made) - expected) < 3 * (10 * 200 * .2 * .8) ** .5
+    for bad in ("0.5pvf", "0.5pvf-0.6qra", "pvf-qra", "nonsense", "0.5pvf-0.5nonsense"):
+        with pytest.raises(ValueError, match="cannot be drawn"): ablation.weights_of(bad)
+
+
+def test_sft_rows_come_from_the_cheapest_share():
+    cost = {m["task_id"]: m["cost"] for m in MEASURED}
+    for row in ablation.regime_solutions(.25, ROWS, MEASURED, draws=3):
+        code, costs = row["completion"][0]["content"], cost[row["task_id"]]
+        own = costs[[f"def f(): return {j}" for j in range(6)].index(code)]
+        known = sorted(filter(None, costs))
+        assert own in known[:max(1, len(known) // 4)]
+    assert len(ablation.regime_solutions(1., ROWS, MEASURED, draws=3)) == 3 * sum(bool(m["passing"]) for m in MEASURED)
+
+
+def test_regimes_are_chosen_by_name_with_what_they_are_compared_to():
+    assert list(ablation.wanted_regimes(["all"])) == list(ablation.regime_table()) and ablation.wanted_regimes([]) == {}
+    assert list(ablation.wanted_regimes(["25-sft-dpo-qra"])) == ["base", "25-sft", "25-sft-dpo-qra"]
+    with pytest.raises(ValueError, match="regimes holds 'dpo-pvx': use"): ablation.wanted_regimes(["dpo-pvx"])
+
+
+def test_costs_are_compared_on_what_both_solved():
+    r = np.random.default_rng(0)
+    before = dict(rates={t: .5 for t in "abcd"}, cost=dict(a=100., b=100., c=1000.), own_cost=400.)
+    after = dict(rates={t: .75 for t in "abcd"}, cost=dict(a=50., b=50., d=9999.), own_cost=3366.)
+    row = ablation.against(after, before, r, 200)
+    assert row["points"] == row["points low"] == 25 and row["pass@1"] == "gain"
+    assert (row["solved by both"], row["times cheaper"], row["cost"]) == (2, pytest.approx(2), "cheaper") and row["times cheaper, own answers"] < 1
+
+
 @pytest.mark.parametrize("objective", ["sft", "dpo+sft"])
 def test_a_run_is_trained_judged_and_leaves_no_weights(tmp_path, objective):
     model = pytest.importorskip("codedpo_nb.model")
@@ -85,3 +161,24 @@ def test_a_run_is_trained_judged_and_leaves_no_weights(tmp_path, objective):
     found = ablation.train_and_judge(("self-validation", objective, 1.), pairs, tmp_path/"base", tmp_path/"out", evaluation.scale_problems("test", 2), how, how, n=2, longest=12)
     assert set(found["rates"]) == {t["task_id"] for t in some[:2]} and found["answers"] == 4 == sum(found["kinds"].values())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["base"]
+
+
+def test_a_chain_of_a_regime_is_trained_and_judged(tmp_path):
+    model = pytest.importorskip("codedpo_nb.model")
+    some, r = tasks.task_space(0)["test"][:16], random.Random(0)
+    docs = [code_document(t, r, .5, 0.) for t in some]
+    tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)
+    model.save(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
+    rows = [dict(task_id=t["task_id"], prompt=t["prompt"], solutions=[reference_solution(t), mutate(reference_solution(t), r)], tests=["t"], matrix=[[1], [0]],
+                 code_scores=[2., 1.]) for t in some]
+    how = dict(lr=1e-3, epochs=2, batch=8, seed=0)
+    place, found = tmp_path/"base", []
+    for i, stage in enumerate((("sft", "25"), ("dpo", "pvf"))):
+        data = ablation.stage_rows(stage, rows, measured_of(rows), [], how, how)
+        assert len(data) == 2 * len(some)
+        log = ablation.train_stage(stage, data, place, tmp_path/str(i), how, how)
+        place = tmp_path/str(i)
+        assert any(row.get("kept") for row in log)
+        found.append(ablation.judge_regime("x", *model.load(place), some[:2], evaluation.scale_problems("test", 2), n=2, longest=12, seed=0))
+    assert all(set(f["rates"]) == {t["task_id"] for t in some[:2]} and f["answers"] == 4 and f["own_cost"] is None for f in found)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "1", "base"]

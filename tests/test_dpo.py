@@ -40,9 +40,9 @@ def first(log, key="eval_loss"): return next(row[key] for row in log if key in r
 
 
 def test_starting_loss_is_known_and_training_widens_the_margin(pairs, tiny, tmp_path):
-    for objective in dpo.OBJECTIVES:
+    for objective in [*dpo.OBJECTIVES, "dpo+sft"]:
         log = dpo.fit_dpo(pairs, tiny, tmp_path/objective, objective, sft_weight=2., **HOW)
-        start = {"dpo": math.log(2), "ipo": (1 / .4) ** 2, "kto": .5}.get(objective)
+        start = {"dpo": math.log(2), "robust": math.log(2), "length": math.log(2), "ipo": (1 / .4) ** 2, "kto": .5}.get(objective)
         if start: assert first(log) == pytest.approx(start, abs=1e-5)
         else: assert first(log) == pytest.approx(math.log(2) + 2 * math.log(450), abs=.5)
         if objective == "kto": assert sum(sft.curve(log, "loss")[1][-8:]) / 8 < .5
@@ -70,8 +70,94 @@ def test_formulas_at_hand_computed_points():
 
 def test_sft_weight_is_used_by_its_objective_alone():
     assert dpo.goal("dpo+sft", .1, 7.)["loss_weights"] == [1., 7.]
-    assert not any("loss_weights" in dpo.goal(o, .1, 7.) for o in ("dpo", "ipo", "kto"))
-    with pytest.raises(ValueError, match="objective = 'orpo' is unknown: use one of dpo, "): dpo.goal("orpo", .1, 1.)
+    assert not any("loss_weights" in dpo.goal(o, .1, 7.) for o in dpo.OBJECTIVES)
+    assert dpo.goal("robust+sft", .1, 7.)["loss_type"] == ["robust", "sft"]
+    for wrong in ("orpo", "kto+sft", "dpo+", "dpo+sft+sft", ""):
+        with pytest.raises(ValueError, match="is unknown: use one of dpo, ipo, robust, length, kto, or"): dpo.goal(wrong, .1, 1.)
+
+
+def test_robust_loss_undoes_turned_pairs_and_length_control_counts_the_tail_less():
+    assert dpo.robust_loss(2., 0., 1., .25) == pytest.approx((.75 * 0.126928 - .25 * 2.126928) / .5, abs=1e-6)
+    assert dpo.controlled([-1., -2., -3., -4.], 2, .5) == -3 - 3.5 and dpo.controlled([-1.], 9, .5) == -1
+    for noise in (.5, 1., -.1):
+        with pytest.raises(ValueError, match="cannot be wrong"): dpo.goal("robust", .1, noise=noise)
+
+
+def test_references_are_not_taken_over_from_another_objective(pairs, tiny, tmp_path):
+    "TRL names the file of the references after the data and the model alone; taken over by length control or masks, they would give a first loss other than ln 2."
+    for objective, masked in (("dpo", False), ("length", False), ("dpo", True)):
+        log = dpo.fit_dpo(pairs, tiny, tmp_path/"model", objective, **HOW | dict(epochs=1, lr=1e-6), tail=.1, masked=masked)
+        assert first(log) == pytest.approx(math.log(2), abs=1e-5), (objective, masked)
+
+
+def test_parts_agree_with_a_direct_search():
+    r = random.Random(1)
+    for _ in range(200):
+        a, b = ([r.randrange(3) for _ in range(r.randrange(9))] for _ in "ab")
+        found, n = dpo.parts(a, b), next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+        assert len(found) == len(a) and [w == "before" for w in found] == [i < n for i in range(len(a))]
+        shared = [x for x, w in zip(a, found) if w == "shared"]
+        rest = iter(b[n:])
+        assert all(any(x == y for y in rest) for x in shared)   # a common subsequence of what follows the first difference
+
+
+def test_masked_tokens_get_no_gradient(pairs, tiny, tmp_path):
+    settings = sft.common(tmp_path, len(pairs), 1e-3, 1, 4, 0, 512) | dpo.goal("dpo", .1)
+    batches = {}
+    for masked in (False, True):
+        trainer = dpo.dpo_trainer(pairs, pairs[:4], tiny, sft.training_tokenizer(tiny), "dpo", settings, masked=masked)
+        batches[masked] = trainer.data_collator([trainer.train_dataset[i] for i in range(4)])
+    assert batches[True]["input_ids"].equal(batches[False]["input_ids"])
+    gone = batches[False]["completion_mask"] - batches[True]["completion_mask"]
+    assert gone.min() == 0 and gone.sum() > 0 and batches[True]["completion_mask"].sum() > 0
+
+
+def test_sampled_answers_are_logged_at_both_ends_and_disturb_nothing(pairs, tiny, tmp_path):
+    tasks = dpo.held_out(task_space(0)["valid"], 2, 0, tests=3)
+    assert tasks == dpo.held_out(task_space(0)["valid"], 2, 0, tests=3) and all(len(t["tests"]) == 3 for t in tasks)
+    plain = dpo.fit_dpo(pairs, tiny, tmp_path/"plain", "dpo", **HOW)
+    seen = dpo.fit_dpo(pairs, tiny, tmp_path/"seen", "dpo", **HOW, callbacks=[dpo.Sampled(tasks, 3, 3, tiny, longest=8)])
+    assert [row for row in seen if "sampled" not in row] == plain and digest(tmp_path/"plain") == digest(tmp_path/"seen")
+    rows = [row for row in seen if "sampled" in row]
+    assert len(rows) == 3 and rows[0]["step"] == 0 and rows[-1]["step"] == max(row["step"] for row in plain)
+    assert rows[0]["sampled"]["kl"] == [0., 0.] != rows[-1]["sampled"]["kl"]
+    assert set(rows[0]["sampled"]) == {"passed", "syntax", "tokens", "kl"}
+
+
+def test_a_model_that_writes_right_programs_passes(pairs, tiny, monkeypatch):
+    from codedpo_nb.corpus import reference_solution
+    task = task_space(0)["valid"][0]
+    said = [reference_solution(task), "def broken(:", "def wrong(): pass"]
+    monkeypatch.setattr(dpo, "sample", lambda *args, **how: [said])
+    model, tok = load(tiny)[0], sft.training_tokenizer(tiny)
+    found = dpo.look_at(model, model, tok, dpo.held_out([task], 1, 0), 3, 0)
+    assert found["passed"] == [.3333] and found["syntax"] == [.3333] and found["kl"] == [0.]
+
+
+def test_on_policy_pairs_are_right_against_wrong_by_the_tests_that_the_chosen_side_passed(monkeypatch):
+    v = dict(task_id="a", prompt="Write f.", solutions=["def f(): return 1", "def f(): return 2"], tests=["assert f() == 1", "assert f() == 9"], matrix=[[1, 0], [0, 0]])
+    pair = dict(task_id="a", kind="correctness", prompt=message("user", "Write f."), chosen_index=0, rejected_index=1)
+    monkeypatch.setattr(dpo, "sample", lambda *args, **how: [["def f(): return 3", "def f(): return 5 - 4"]])
+    made = dpo.on_policy_pairs([pair], [v], None, None, 2, 0)
+    assert [(p["chosen"][0]["content"], p["rejected"][0]["content"]) for p in made] == [("def f(): return 5 - 4", "def f(): return 3")]
+
+
+def test_nearest_pairs_keep_the_chosen_side(pairs):
+    v = dict(task_id="a", prompt="f", solutions=["return 1", "return 2", "x = 3", "return 1 "], tests=["t", "u"], matrix=[[1, 1], [1, 0], [0, 0], [1, 1]])
+    pair = dict(task_id="a", kind="correctness", prompt=message("user", "f"), chosen=message("assistant", "return 1"), rejected=message("assistant", "x = 3"), chosen_index=0, rejected_index=2)
+    made = dpo.nearest_pairs([pair], [v])[0]
+    assert made["rejected_index"] == 1 and made["chosen"] == pair["chosen"]
+
+
+def test_answers_of_one_kind_are_refused_for_kto(pairs, tiny, tmp_path):
+    rows = [dict(task_id=p["task_id"], prompt=p["prompt"], completion=p[side], label=side == "chosen") for p in pairs for side in ("chosen", "rejected")]
+    for wanted, word in ((True, "desirable"), (False, "undesirable")):
+        with pytest.raises(ValueError, match=f"training answers has {word} answers only: row 1 .* more; KTO needs both") as caught:
+            dpo.fit_dpo([r for r in rows if r["label"] == wanted], tiny, tmp_path/"model", "kto", **HOW)
+        assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"true or false in 'label' in row \d+ \("): dpo.fit_dpo([rows[0] | dict(label="good"), *rows[1:]], tiny, tmp_path/"model", "kto", share=.02, **HOW)
+    log = dpo.fit_dpo(rows, tiny, tmp_path/"model", "kto", **HOW | dict(epochs=1))
+    assert first(log) == pytest.approx(.5, abs=1e-5)
 
 
 def test_unpaired_keeps_every_side_and_mixes_labels(pairs):

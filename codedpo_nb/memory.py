@@ -102,7 +102,7 @@ def plan(config, # a transformers configuration, or its dict
     worst = max(moments(s, tokens, tokens if answers is None else answers, tuning, rank, checkpointing, gpu, size), key=lambda m: sum(m.values()))
     return resident(s, tuning, rank, size) | worst | {"context": CONTEXT * gpu}
 
-# %% ../nbs/00_memory.ipynb #ce750339
+# %% ../nbs/00_memory.ipynb #f97e1dcd
 PARTS = ("weights", "adapter", "optimizer", "gradients", "activations", "last layer", "context")
 
 def bars(plans: dict, # name -> `plan`
@@ -115,7 +115,7 @@ def bars(plans: dict, # name -> `plan`
         for i, part in enumerate(PARTS):
             ax.barh(y, parts[part] / 1e6, left=left, color=f"C{i}", label=part if y == 0 else None, height=.7, lw=0)
             left += parts[part] / 1e6
-        ax.text(left, y, f" {left:,.0f}", va="center", fontsize=8)
+        ax.text(left, y, f" {left:,.0f}", va="center", fontsize=8, zorder=3, bbox=dict(fc="white", ec="none", pad=.5))
     if limit: ax.axvline(limit, color="0.3", ls="--", lw=1)
     ax.set(yticks=range(len(plans)), yticklabels=plans, xlabel="memory at the worst moment (MB)", xlim=(0, 1.1 * ax.get_xlim()[1]))
     ax.invert_yaxis()

@@ -132,7 +132,7 @@ def lengths(rows: list, column: str, tokenizer) -> list:
                                           add_generation_prompt=column == "prompt")
     return [len(ids) for ids in tokenizer(texts, add_special_tokens=False).input_ids]
 
-# %% ../nbs/04_sft.ipynb #67d9bf2f
+# %% ../nbs/04_sft.ipynb #6c5cb355
 def check_rows(rows: list, # training or validation data
                columns: list, # `["prompt", "completion"]`, or `["prompt", "chosen", "rejected"]`
                tokenizer, longest: int, # most tokens of a prompt with its answer
@@ -148,10 +148,9 @@ def check_rows(rows: list, # training or validation data
     if "rejected" in columns:
         refuse(rows, lambda r: r["chosen"] == r["rejected"], f"In the {what}, chosen equals rejected in {{}}: leave out pairs without a difference")
     for c in columns:
-        wrong = {id(r) for r, n in zip(rows, lengths(rows, c, tokenizer)) if n > longest - (c == "prompt")}
+        wrong = {id(r) for r, n in zip(rows, lengths(rows, c, tokenizer)) if n > longest}
         name = "the prompt alone has" if c == "prompt" else f"prompt and {c} have"
-        most = f"{longest} tokens or more" if c == "prompt" else f"more than {longest} tokens"
-        refuse(rows, lambda r: id(r) in wrong, f"In the {what}, {name} {most} in {{}}: raise `longest`, or leave them out")
+        refuse(rows, lambda r: id(r) in wrong, f"In the {what}, {name} more than {longest} tokens in {{}}: raise `longest`, or leave them out")
 
 # %% ../nbs/04_sft.ipynb #18f4dbe3
 def sft_trainer(train, valid, model_path, tokenizer, settings, watch=None, callbacks=(), weighting=None, # one of `multitask.WEIGHTINGS`, or None

@@ -81,7 +81,7 @@ def test_split_is_by_task_and_the_same_for_any_subset():
     (lambda rows: rows[:2] + [{k: v for k, v in rows[2].items() if k != "completion"}], r"lacks the column 'completion' in row 3 \("),
     (lambda rows: [rows[0] | dict(prompt="text")] + rows[1:], r"'prompt' is not a list of messages .* in row 1 \("),
     (lambda rows: rows + [rows[0] | dict(completion=message("assistant", ""))] * 5, r"in row 61 \(.*\), row 62 \(.*\), row 63 \(.*\) and 2 more"),
-    (lambda rows: rows[:9] + [rows[9] | dict(prompt=message("user", "word " * 999))], r"the prompt alone has 1024 tokens or more in row 10 \("),
+    (lambda rows: rows[:9] + [rows[9] | dict(prompt=message("user", "word " * 999))], r"the prompt alone has more than 1024 tokens in row 10 \("),
 ])
 def test_broken_data_is_refused_before_training(rows, tiny, tmp_path, spoil, says):
     with pytest.raises(ValueError, match=says) as caught: sft.fit_sft(spoil(rows), tiny, tmp_path/"model", **HOW)
@@ -270,7 +270,7 @@ def test_batch_that_processes_cannot_share_is_refused(monkeypatch):
     (lambda r: r | dict(completion=message("user", "x")), "'completion' does not end with a message of the assistant in row 2"),
     (lambda r: r | dict(completion=message("assistant", " \n")), "'completion' is not a list of messages with role and content in row 2"),
     (lambda r: r | dict(completion=message("assistant", "word " * 999)), "prompt and completion have more than 1024 tokens in row 2"),
-    (lambda r: r | dict(prompt=message("user", "word " * 999)), "the prompt alone has 1024 tokens or more in row 2"),
+    (lambda r: r | dict(prompt=message("user", "word " * 999)), "the prompt alone has more than 1024 tokens in row 2"),
 ])
 def test_rows_with_wrong_roles_or_lengths_are_named(rows, tiny, spoil, says):
     with pytest.raises(ValueError, match=says): sft.check_rows([rows[0], spoil(rows[1]), rows[2]], ["prompt", "completion"], sft.training_tokenizer(tiny), 1024)

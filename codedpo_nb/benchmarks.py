@@ -6,15 +6,15 @@
 __all__ = ['FIELDS', 'STOPS', 'AS_SETS', 'NOT_NONE', 'EACH_TUPLE', 'LISTS_OF_TUPLES', 'FIRST_OF_TUPLES', 'FIRST_TUPLE',
            'SECOND_TUPLE', 'TUPLES_OF_TUPLES', 'ALL_TUPLES', 'BENCHMARKS', 'KINDS', 'ITEMS', 'MAY_BE_EMPTY', 'EVALPLUS',
            'SOURCES', 'BenchmarkError', 'problem', 'validate', 'assemble', 'cut', 'is_floats', 'close', 'agree',
-           'is_root', 'pyramid_surface', 'digit_distance', 'accepts', 'Oracle', 'literal', 'oracle_code', 'oracle_test',
-           'expected_calls', 'oracle_head', 'freeze', 'freeze_all', 'read_rows', 'list_rows', 'from_humaneval',
-           'from_evalplus', 'entry_point', 'from_mbpp', 'ids', 'tuples', 'mbpp_inputs', 'named', 'data_folder', 'find',
-           'check_types', 'to_problems', 'load', 'cache_folder', 'fetch', 'download', 'from_hub', 'describe', 'mark',
-           'pass_at_k', 'truth_program']
+           'is_root', 'pyramid_surface', 'digit_distance', 'accepts', 'Oracle', 'literal', 'comparison_code',
+           'oracle_code', 'oracle_test', 'expected_calls', 'oracle_head', 'freeze', 'freeze_all', 'checker',
+           'packed_set', 'pack', 'read_rows', 'list_rows', 'from_humaneval', 'from_evalplus', 'entry_point',
+           'from_mbpp', 'ids', 'tuples', 'mbpp_inputs', 'named', 'data_folder', 'find', 'check_types', 'to_problems',
+           'load', 'cache_folder', 'fetch', 'download', 'from_hub', 'describe', 'mark', 'pass_at_k', 'truth_program']
 
-# %% ../nbs/00_benchmarks.ipynb #98f82018
+# %% ../nbs/00_benchmarks.ipynb #8efe2465
 import gzip, hashlib, inspect, json, os, re
-from collections import Counter
+from functools import cache
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -99,13 +99,14 @@ def agree(out, expected, atol: float) -> bool:
     if atol == 0 and is_floats(expected): atol = 1e-6
     return atol != 0 and type(out) == type(expected) and close(out, expected, atol)
 
-# %% ../nbs/00_benchmarks.ipynb #570d5ba7
+# %% ../nbs/00_benchmarks.ipynb #a9d8ee46
 AS_SETS = "similar_elements find_char_long common_in_nested_lists extract_singly larg_nnum intersection_array find_dissimilar Diff".split()
 NOT_NONE = "check_str text_match_three text_starta_endb".split()
 
 def is_root(xs, x, atol):
     "Whether the polynomial with coefficients `xs`, constant first, is 0 at `x` (HumanEval/32)."
-    return abs(sum(c * x ** i for i, c in enumerate(xs))) <= atol
+    import math
+    return abs(sum(c * math.pow(x, i) for i, c in enumerate(xs))) <= atol  # `pow` of floats: a complex root is none
 
 def pyramid_surface(base, height):
     "Surface of a square pyramid whose height is meant perpendicular (MBPP/581)."
@@ -117,19 +118,20 @@ def digit_distance(a, b):
     n = max(len(a), len(b))
     return sum(abs(int(x) - int(y)) for x, y in zip(a.zfill(n), b.zfill(n)))
 
-# %% ../nbs/00_benchmarks.ipynb #131b83e0
+# %% ../nbs/00_benchmarks.ipynb #85346369
 def accepts(name: str, args: tuple, out, expected, atol: float) -> bool:
     "Whether `out` is right for the problem with entry point `name` on `args`: the special oracles, then `agree`."
+    exact = out == expected
     if name == "find_zero": return is_root(*args, out, atol)
-    if name == "are_equivalent": return True
-    if name == "sum_div" and out == 0: return True
-    if name == "surface_Area" and abs(out - pyramid_surface(*args)) <= atol: return True
-    if name == "digit_distance_nums" and out == digit_distance(*args): return True
-    if name in AS_SETS: return set(out) == set(expected)
-    if name in NOT_NONE: return out == expected if isinstance(out, bool) else expected == (out is not None)
-    return agree(out, expected, atol)
+    if name == "are_equivalent": exact = True
+    if name == "sum_div": exact = exact or out == 0
+    if name == "surface_Area": exact = exact or abs(out - pyramid_surface(*args)) <= atol
+    if name == "digit_distance_nums": exact = exact or out == digit_distance(*args)
+    if name in AS_SETS: exact = set(out) == set(expected)
+    if name in NOT_NONE: exact = out == expected if isinstance(out, bool) else expected == (out is not None)
+    return exact or agree(out, expected, atol)
 
-# %% ../nbs/00_benchmarks.ipynb #6dd4d73b
+# %% ../nbs/00_benchmarks.ipynb #cd4b3a55
 class Oracle:
     "Compares an answer with the canonical solution on given arguments; lives in the sandbox beside the answer."
     def __init__(self, name, source, atol, not_none=False):
@@ -145,8 +147,21 @@ class Oracle:
     def __call__(self, answer, args, *known):
         expected = known[0] if known else self.expected(args)
         return accepts(self.name, args, answer(*args), expected, self.atol)
+    def packed(self, inputs):
+        import base64, marshal, time, zlib
+        pieces, size, seconds, first, most = [], 0, [0.0], len(inputs), 1 << 23
+        for i, args in enumerate(inputs):
+            begun = time.thread_time()
+            expected = self.expected(args)
+            seconds.append(time.thread_time() - begun)
+            if is_floats(expected): first = min(first, i)
+            try: pieces.append(marshal.dumps((args, expected), 2) if size < most else b"")
+            except (ValueError, MemoryError): size = most   # no plain data, or gigabytes
+            size += len(pieces[-1]) if pieces else 0
+        text = base64.b64encode(zlib.compress(marshal.dumps(pieces, 2), 1)).decode() if size < most else ""
+        return text if len(text) < 1_000_000 else "", first, max(seconds), sum(seconds)
 
-# %% ../nbs/00_benchmarks.ipynb #60ede1f9
+# %% ../nbs/00_benchmarks.ipynb #34d637a6
 def literal(x) -> str:
     "Python source of a value; unlike `repr` also for infinities and nan inside containers."
     text = repr(x)
@@ -157,13 +172,17 @@ def literal(x) -> str:
     if type(x) is dict: return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in x.items()) + "}"
     return text
 
+@cache
+def comparison_code(part: str) -> str:
+    "Source of the comparison and of `part`, for the sandbox."
+    from codedpo_nb import benchmarks  # a function defined in a notebook cell has no source file; the exported one has
+    parts = ["is_floats", "close", "agree", "is_root", "pyramid_surface", "digit_distance", "accepts", part]
+    return f"AS_SETS, NOT_NONE = {AS_SETS}, {NOT_NONE}\n" + "\n".join(inspect.getsource(getattr(benchmarks, f)) for f in parts)
+
 def oracle_code(name: str, canonical: str, atol: float) -> str:
     "Code that defines `_oracle`, to go between an answer and the tests."
-    from codedpo_nb import benchmarks  # a function defined in a notebook cell has no source file; the exported one has
-    parts = "is_floats close agree is_root pyramid_surface digit_distance accepts Oracle".split()
-    source = f"AS_SETS, NOT_NONE = {AS_SETS}, {NOT_NONE}\n" + "\n".join(inspect.getsource(getattr(benchmarks, f)) for f in parts)
     # executed in a dictionary, so that the helpers cannot replace functions of the same name in the answer
-    return f"_scope = {{}}\nexec({source!r}, _scope)\n_oracle = _scope['Oracle']({name!r}, {canonical!r}, {atol!r}, {name in NOT_NONE})"
+    return f"_scope = {{}}\nexec({comparison_code('Oracle')!r}, _scope)\n_oracle = _scope['Oracle']({name!r}, {canonical!r}, {atol!r}, {name in NOT_NONE})"
 
 def oracle_test(name: str, args) -> str:
     "A test that an answer agrees with the canonical solution on `args`."
@@ -197,6 +216,43 @@ def freeze_all(
     rows = sandbox.evaluate([p["after"] for p in problems], [expected_calls(p) for p in problems], **kwargs)
     return [freeze(p, [literal(v) if verdict == "pass" else None for verdict, v in row]) for p, row in zip(problems, rows)]
 
+# %% ../nbs/00_benchmarks.ipynb #b1737018
+def checker(name: str, data: str, atol: float, first: int):
+    "Function `check(answer, *places)` that runs an answer on packed cases, all of them by default; lives in the sandbox."
+    import base64, marshal, zlib
+    pieces = marshal.loads(zlib.decompress(base64.b64decode(data)))
+    def check(answer, *places):
+        for i in places or range(len(pieces)):
+            args, expected = marshal.loads(pieces[i])
+            assert accepts(name, args, answer(*args), expected, atol or 1e-6 * (i >= first))
+    return check
+
+# %% ../nbs/00_benchmarks.ipynb #4f7507e5
+def packed_set(p: dict, kind: str, found: tuple) -> dict:
+    "One set of inputs of a problem as code and tests, given what `Oracle.packed` returned in the sandbox."
+    name, (data, first, longest, total) = p["entry_point"], found
+    if data: code = f"_scope = {{}}\nexec({comparison_code('checker')!r}, _scope)\n_check = _scope['checker']({name!r}, {data!r}, {p['atol']!r}, {first})"
+    each = [f"_check({name}, {i})" for i in range(len(p[kind]))] if data else p[kind]
+    # without packed outputs the canonical solution runs beside the answer, which takes its time again
+    return dict(after=code if data else p["after"], whole=f"_check({name})" if data else "\n".join(p[kind]), each=each,
+                longest=longest, total=total if data else 2 * total)
+
+def pack(
+    problems: list, # problems whose tests use the oracle
+    **kwargs,       # of `sandbox.evaluate`: limits, workers, journal, progress, pool
+) -> list:
+    """For each problem `(base, plus)`, dictionaries: `after` goes between an answer and the test `whole`, or the tests `each`.
+
+    `longest` and `total` are CPU seconds of the canonical solution on one and on all inputs."""
+    from codedpo_nb import sandbox
+    def call(p, tests): return f"_oracle.packed([{', '.join(t.removeprefix(oracle_head(p))[:-1] for t in tests)}])"
+    kinds = ("tests", "plus_tests")
+    rows = sandbox.evaluate([p["after"] for p in problems], [[call(p, p[kind]) for kind in kinds] for p in problems], **kwargs)
+    for p, row in zip(problems, rows):
+        for verdict, _ in row:
+            if verdict != "pass": raise BenchmarkError(f"{p['task_id']}: the canonical solution does not run here ({verdict}), so nothing can be compared with it")
+    return [tuple(packed_set(p, kind, found) for kind, (_, found) in zip(kinds, row)) for p, row in zip(problems, rows)]
+
 # %% ../nbs/00_benchmarks.ipynb #653b571d
 def read_rows(
     path, # .jsonl, .jsonl.gz or .json file
@@ -223,7 +279,7 @@ def list_rows(path, text: str) -> list:
     if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows): raise BenchmarkError(f"{path} is not a list of objects")
     return [(f"{path} item {i}", r) for i, r in enumerate(rows, 1)]
 
-# %% ../nbs/00_benchmarks.ipynb #f5e70742
+# %% ../nbs/00_benchmarks.ipynb #95c10781
 def from_humaneval(row: dict, benchmark: str = "humaneval") -> dict:
     "Record of a HumanEval row (openai/human-eval); the hub's `evalplus/humanevalplus` has the same fields."
     return problem(row["task_id"], benchmark, row["prompt"], row["entry_point"], [f"{row['test']}\ncheck({row['entry_point']})"],
@@ -235,7 +291,7 @@ def from_evalplus(row: dict, benchmark: str) -> dict:
     base, plus = ([oracle_test(name, a) for a in (mbpp_inputs(number, inputs) if benchmark == "mbpp+" else inputs)]
                   for inputs in (row["base_input"], row["plus_input"] or []))
     return problem(row["task_id"], benchmark, row["prompt"], name, base, row["canonical_solution"], plus, form="completion",
-                   after=oracle_code(name, row["prompt"] + row["canonical_solution"], row["atol"]))
+                   after=oracle_code(name, row["prompt"] + row["canonical_solution"], row["atol"])) | dict(atol=row["atol"])
 
 # %% ../nbs/00_benchmarks.ipynb #deb62f01
 def entry_point(code: str, tests: list) -> str:

@@ -66,6 +66,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'codedpo_nb.benchmarks.pyramid_surface': ( 'benchmarks.html#pyramid_surface',
                                                                                   'codedpo_nb/benchmarks.py'),
                                        'codedpo_nb.benchmarks.read_rows': ('benchmarks.html#read_rows', 'codedpo_nb/benchmarks.py'),
+                                       'codedpo_nb.benchmarks.shortened': ('benchmarks.html#shortened', 'codedpo_nb/benchmarks.py'),
                                        'codedpo_nb.benchmarks.to_problems': ('benchmarks.html#to_problems', 'codedpo_nb/benchmarks.py'),
                                        'codedpo_nb.benchmarks.truth_program': ('benchmarks.html#truth_program', 'codedpo_nb/benchmarks.py'),
                                        'codedpo_nb.benchmarks.tuples': ('benchmarks.html#tuples', 'codedpo_nb/benchmarks.py'),

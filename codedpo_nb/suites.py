@@ -49,7 +49,7 @@ def run_by_limits(programs: list, tests: list, limits: list, court) -> list: # (
             places = [i for i in places if lacks_library(out[i])]
     return out
 
-# %% ../nbs/00_suites.ipynb #b3fbf37e
+# %% ../nbs/00_suites.ipynb #ce9ca8ff
 EVALPLUS = sandbox.Limits(cpu=1.0, first=0, wall=10.0, memory=4096, timeouts=1)
 ENOUGH = 0.25   # CPU seconds in which nearly every right answer has done all inputs
 
@@ -58,9 +58,8 @@ def at_once(case: dict) -> sandbox.Limits: # from `pack`
     return replace(EVALPLUS, cpu=max(ENOUGH, 2 * case["total"]) if case["total"] <= 2 * ENOUGH else ENOUGH)
 
 def input_by_input(case: dict) -> sandbox.Limits: # from `pack`
-    "Limits for one input, as in EvalPlus; where the canonical solution runs beside the answer, it gets its time."
-    beside = 0 if case["whole"].startswith("_check") else case["longest"]
-    seconds = round(max(EVALPLUS.cpu, 4 * case["longest"]) + beside, 1)
+    "Limits for one input, as in EvalPlus; the canonical solution, which may have to decide, gets its time as well."
+    seconds = round(max(EVALPLUS.cpu, 4 * case["longest"]) + case["longest"], 1)
     return replace(EVALPLUS, cpu=seconds, wall=10 * seconds)
 
 # %% ../nbs/00_suites.ipynb #bba579b9

@@ -648,7 +648,7 @@ def _judge(job, kernel):
     return [found.get(i) for i in job["todo"]]
 
 # %% ../nbs/00_sandbox.ipynb #d2dd6b92
-_SCIENCE = ["numpy", "pandas"]
+_SCIENCE = ["numpy", "pandas", "unittest.mock"]   # the last imports asyncio, which makes code objects as no program may
 _WARM = """bisect cmath collections copy dataclasses datetime decimal enum fractions functools heapq itertools json math numbers operator random re
     statistics string textwrap typing""".split()
 

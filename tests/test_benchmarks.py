@@ -171,6 +171,26 @@ def test_an_input_may_take_a_second_though_all_take_longer():
     assert suites.judge([p], [[slow, slow.replace(".2", "9")]], workers=1) == [[("pass", "pass"), ("timeout", "timeout")]]
 
 
+LIVE = {  # answers written for this test; the data hold none
+    "atcoder/abc301_a": "n, s = input(), input().strip()\nt, a = s.count('T'), s.count('A')\nprint('T' if t > a or t == a and s[-1] == 'A' else 'A')",
+    "codeforces/1873_A": "for _ in range(int(input())): print('YES' if sum(x != y for x, y in zip(input(), 'abc')) <= 2 else 'no'.upper())",
+    "leetcode/2727": "class Solution:\n    def countSeniors(self, details: List[str]) -> int: return sum(int(d[11:13]) > 60 for d in details)"}
+
+def test_live_code_bench_of_both_kinds():
+    path = next(iter(sorted(DATA.rglob("livecodebench/*.jsonl.gz"))), None)
+    if path is None: pytest.skip(f"no file of LiveCodeBench in {DATA}")
+    problems = [p for p in B.load("livecodebench", path) if p["task_id"] in LIVE]
+    found = suites.judge(problems, [[LIVE[p["task_id"]], "print(1)"] for p in problems], workers=1)
+    assert {p["difficulty"] for p in problems} <= {"easy", "medium", "hard"}
+    assert [[base == "pass" for base, _ in group] for group in found] == [[True, False]] * len(problems)
+
+
+def test_ds1000_with_the_libraries_that_are_here(load):
+    problems = [p for p in load("ds1000") if p["library"] in ("Numpy", "Pandas")][::6]
+    assert suites.untrusted(problems, workers=1) == []
+    assert all(base != "pass" for [(base, _)] in suites.judge(problems[:4], [["result = None"]] * len(problems[:4]), workers=1))
+
+
 def test_a_canonical_solution_that_fails_is_named():
     p = B.from_evalplus(PLUS | dict(canonical_solution="    return nowhere\n"), "humaneval+")
     with pytest.raises(B.BenchmarkError, match="HumanEval/1: the canonical solution does not run here .error:NameError"): suites.judge([p], [[""]], workers=1)

@@ -606,6 +606,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'codedpo_nb.suites.judge_tests': ('suites.html#judge_tests', 'codedpo_nb/suites.py'),
                                    'codedpo_nb.suites.lacks_library': ('suites.html#lacks_library', 'codedpo_nb/suites.py'),
                                    'codedpo_nb.suites.outcome': ('suites.html#outcome', 'codedpo_nb/suites.py'),
+                                   'codedpo_nb.suites.rules': ('suites.html#rules', 'codedpo_nb/suites.py'),
                                    'codedpo_nb.suites.run_by_limits': ('suites.html#run_by_limits', 'codedpo_nb/suites.py'),
                                    'codedpo_nb.suites.untrusted': ('suites.html#untrusted', 'codedpo_nb/suites.py')},
             'codedpo_nb.tasks': { 'codedpo_nb.tasks.Op': ('tasks.html#op', 'codedpo_nb/tasks.py'),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from codedpo_nb import benchmarks as B, sandbox
+from codedpo_nb import benchmarks as B, sandbox, suites
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 SIZES = {"humaneval": 164, "humaneval+": 164, "mbpp": 974, "mbpp-sanitized": 427, "mbpp+": 378}
@@ -145,6 +145,65 @@ def test_base_counts_alone_and_plus_counts_both():
     p = B.from_mbpp(MBPP)
     assert B.mark(p, [True, False]) == (True, False) and B.mark(p, [False, True]) == (False, False)
     with pytest.raises(B.BenchmarkError, match="1 verdicts for 1 \\+ 1 tests"): B.mark(p, [True])
+
+
+# ------------------------------------------------------------------ judging
+
+def test_judging_packed_inputs_agrees_with_one_test_an_input(verdicts):
+    "The loop over packed inputs, its digests of long outputs and its second pass say what single tests say."
+    p = B.from_evalplus(PLUS | dict(entry_point="many", prompt="def many(n):\n", canonical_solution="    return list(range(n))\n",
+                                    base_input=[[3], [9000]], plus_input=[[0], [9001]]), "humaneval+")
+    answers = ["    return list(range(n))\n", "    return [float(i) for i in range(n)]\n", "    return list(range(min(n, 9000)))\n", "    return range(n)\n"]
+    found = suites.judge([p], [answers], workers=1)[0]
+    single = [verdicts(B.assemble(p, a), p["tests"] + p["plus_tests"]) for a in answers]
+    assert [(base == "pass", plus == "pass") for base, plus in found] == [B.mark(p, v) for v in single] == [(True, True), (True, True), (True, False), (False, False)]
+
+
+def test_a_tolerance_holds_for_later_inputs_as_in_evalplus():
+    p = B.from_evalplus(PLUS | dict(canonical_solution="    return x / 2 if x == 1 else x\n", base_input=[[1.0], [10 ** 9]], plus_input=[[10 ** 9]]), "humaneval+")
+    [[(base, plus)]] = suites.judge([p], [["    return x / 2 if x == 1 else x + 1\n"]], workers=1)
+    assert (base, plus) == ("pass", "fail")   # base inputs hold a float output, plus inputs do not
+
+
+def test_an_input_may_take_a_second_though_all_take_longer():
+    p = B.from_evalplus(PLUS | dict(canonical_solution="    return x\n", base_input=[[i] for i in range(4)], plus_input=[]), "humaneval+")
+    slow = "    import time\n    end = time.thread_time() + .2\n    while time.thread_time() < end: pass\n    return x\n"
+    assert suites.judge([p], [[slow, slow.replace(".2", "9")]], workers=1) == [[("pass", "pass"), ("timeout", "timeout")]]
+
+
+LIVE = {  # answers written for this test; the data hold none
+    "atcoder/abc301_a": "n, s = input(), input().strip()\nt, a = s.count('T'), s.count('A')\nprint('T' if t > a or t == a and s[-1] == 'A' else 'A')",
+    "codeforces/1873_A": "for _ in range(int(input())): print('YES' if sum(x != y for x, y in zip(input(), 'abc')) <= 2 else 'no'.upper())",
+    "leetcode/2727": "class Solution:\n    def countSeniors(self, details: List[str]) -> int: return sum(int(d[11:13]) > 60 for d in details)"}
+
+def test_live_code_bench_of_both_kinds():
+    path = next(iter(sorted(DATA.rglob("livecodebench/*.jsonl.gz"))), None)
+    if path is None: pytest.skip(f"no file of LiveCodeBench in {DATA}")
+    problems = [p for p in B.load("livecodebench", path) if p["task_id"] in LIVE]
+    found = suites.judge(problems, [[LIVE[p["task_id"]], "print(1)"] for p in problems], workers=1)
+    assert {p["difficulty"] for p in problems} <= {"easy", "medium", "hard"}
+    assert [[base == "pass" for base, _ in group] for group in found] == [[True, False]] * len(problems)
+
+
+def test_ds1000_with_the_libraries_that_are_here(load):
+    problems = [p for p in load("ds1000") if p["library"] in ("Numpy", "Pandas")][::6]
+    assert suites.untrusted(problems, workers=1) == []
+    assert all(base != "pass" for [(base, _)] in suites.judge(problems[:4], [["result = None"]] * len(problems[:4]), workers=1))
+
+
+def test_a_canonical_solution_that_fails_is_named():
+    p = B.from_evalplus(PLUS | dict(canonical_solution="    return nowhere\n"), "humaneval+")
+    with pytest.raises(B.BenchmarkError, match="HumanEval/1: the canonical solution does not run here .error:NameError"): suites.judge([p], [[""]], workers=1)
+
+
+def test_buggy_solutions_fail(load):
+    known = {p["task_id"]: p for p in load("humaneval")}
+    path = next(iter(sorted(DATA.rglob("humanevalpack/python.jsonl.gz"))), None)
+    if path is None: pytest.skip(f"no humanevalpack/python.jsonl.gz in {DATA}")
+    rows = [row for _, row in B.read_rows(path)]
+    problems = [known[row["task_id"].replace("Python", "HumanEval")] for row in rows]
+    found = suites.judge(problems, [[row["prompt"] + row["buggy_solution"]] for row in rows], form="solution")
+    assert [row["task_id"] for row, [(base, _)] in zip(rows, found) if base == "pass"] == []
 
 
 # ------------------------------------------------------------------ malformed and missing files

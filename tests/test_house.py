@@ -13,7 +13,7 @@ STAGES = [stage.path for stage in runner.find_stages(ROOT/"nbs")]
 META = configparser.ConfigParser(delimiters=["="])
 META.read(ROOT/"settings.ini")
 META = META["DEFAULT"]
-LIGHT = "records report tasks corpus sandbox benchmarks runner seed selfverify efficiency eval".split()
+LIGHT = "records report tasks corpus sandbox benchmarks languages runner seed selfverify efficiency eval".split()
 name = lambda path: path.stem
 
 

@@ -199,7 +199,7 @@ def _find_java():
     home = str(Path(os.path.realpath(java)).parent.parent)
     return dict(run=f"{home}/bin/java", version=_said(java, "-version"), folders=[home, *glob.glob("/etc/java*")])
 
-# %% ../nbs/00_languages.ipynb #8c4ef8f2
+# %% ../nbs/00_languages.ipynb #1468d8ca
 def _find_cpp():
     found = shutil.which("g++", path=_PATH)
     return found and dict(run=os.path.realpath(found), version=(_said(found, "--version") or "").split("\n")[0], boost=os.path.exists("/usr/include/boost/any.hpp"))
@@ -207,7 +207,9 @@ def _find_cpp():
 def _find_rust():
     rustc = shutil.which("rustc", path=_PATH)
     home = rustc and _said(rustc, "--print", "sysroot")
-    return home and shutil.which("cc", path=_PATH) and dict(run=f"{home}/bin/rustc", version=_said(rustc, "--version"), folders=[home], crates=_crates(_said(rustc, "--version")))
+    if not home or not shutil.which("cc", path=_PATH): return None
+    crates = _crates(_said(rustc, "--version"))
+    return dict(run=f"{home}/bin/rustc", version=_said(rustc, "--version"), folders=[home, *[str(_prepared("rust"))] * bool(crates)], crates=crates)
 
 def _find_go():
     go = shutil.which("go", path=_PATH)
@@ -220,7 +222,7 @@ def _prepared(language):
     from codedpo_nb.benchmarks import cache_folder
     return cache_folder()/"languages"/language
 
-# %% ../nbs/00_languages.ipynb #5e4ac54a
+# %% ../nbs/00_languages.ipynb #2da679aa
 _CARGO = """[package]
 name = "humanevalpack"
 version = "0.1.0"
@@ -229,6 +231,13 @@ edition = "2021"
 regex = "1"
 md5 = "0.7.0"
 """
+_PACKAGE = dict(rust={"Cargo.toml": _CARGO, "src/lib.rs": ""}, go={"use.go": 'package main\nimport _ "github.com/stretchr/testify/assert"\nfunc main() {}\n'})
+_FOUND = {}   # what `toolchain` found
+
+def _put(folder, name, text):
+    path = Path(folder, name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8", errors="replace")
 
 def _crates(version):
     "Prebuilt crates `{name: file}` and their folder, empty if there are none for this compiler."
@@ -244,20 +253,17 @@ def prepare(language):
     if language not in ("rust", "go"): raise ValueError(f"nothing to prepare for {language!r}; Rust and Go have packages")
     if not tool: raise sandbox.SandboxError(f"no {dict(rust='cargo').get(language, language)} on this machine; install it, then prepare again")
     shutil.rmtree(folder, ignore_errors=True)
-    (folder/"src").mkdir(parents=True)
-    (folder/"Cargo.toml").write_text(_CARGO)
-    (folder/"src/lib.rs").write_text("")
-    (folder/"use.go").write_text('package main\nimport _ "github.com/stretchr/testify/assert"\nfunc main() {}\n')
+    folder.mkdir(parents=True)
+    for name, text in _PACKAGE[language].items(): _put(folder, name, text)
     steps = dict(rust=["build"], go=["mod init humanevalpack", "get github.com/stretchr/testify", "mod vendor"])[language]
     for step in steps:
         done = subprocess.run([tool, *step.split()], cwd=folder, capture_output=True, text=True)
         if done.returncode: raise sandbox.SandboxError(f"`{language}: {Path(tool).name} {step}` failed in {folder}: {done.stderr.strip()[-300:]}")
-    if language == "rust": (folder/"version").write_text(_said(shutil.which("rustc", path=_PATH), "--version"))
+    if language == "rust": _put(folder, "version", _said(shutil.which("rustc", path=_PATH), "--version"))
+    _FOUND.pop(language, None)
     return folder
 
-# %% ../nbs/00_languages.ipynb #9267a243
-_FOUND = {}
-
+# %% ../nbs/00_languages.ipynb #6443ee67
 def toolchain(language):
     "What this machine has for a language, with `version`; None if it has nothing."
     if _known(language) == "python": return dict(version=sys.version.split()[0])
@@ -543,13 +549,8 @@ def _execute(bench, command, limits, strict=False, **env):
     if code and (late or used.ru_utime + used.ru_stime > 0.9 * limits.cpu): code = None   # killed at its limit, whatever it made of the signal
     return code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
-# %% ../nbs/00_languages.ipynb #f6468fde
+# %% ../nbs/00_languages.ipynb #1173947e
 _MINUTE = sandbox.Limits(cpu=60, first=0, wall=120, memory=4096)   # of a compiler
-
-def _put(folder, name, text):
-    path = Path(folder, name)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8", errors="replace")
 
 def _must(bench, *command, **env):
     code, out, err = _execute(bench, list(command), _MINUTE, **env)
@@ -602,7 +603,7 @@ def _javac(bench):
     _start_javac(bench)
     return (1, "the compiler broke down", "") if ready else (None, "", "")
 
-# %% ../nbs/00_languages.ipynb #a681ff30
+# %% ../nbs/00_languages.ipynb #80627074
 def _compile(bench, source):
     "Compile a program: `(code, output, errors)`."
     run, warm = bench.tool["run"], bench.warm
@@ -618,7 +619,7 @@ def _compile(bench, source):
         folders = [w for file in bench.tool["crates"].values() for w in ("-L", str(Path(file).parent))]
         return _execute(bench, [run, "--test", "--edition", "2021", "-A", "warnings", "-C", "debuginfo=0", *crates, *folders, "test.rs", "-o", "program"], _MINUTE)
     _put(f"{warm}/module", "main_test.go", source)
-    return _execute(bench, [run, "test", "-mod=vendor", "-c", "-o", f"{bench.work}/program", "main_test.go", "end_test.go"], _MINUTE, GOPROXY="off", GOFLAGS="", GOCACHE=f"{warm}/cache")
+    return _execute(bench, [run, "test", "-C", f"{warm}/module", "-mod=vendor", "-c", "-o", f"{bench.work}/program", "main_test.go", "end_test.go"], _MINUTE, GOPROXY="off", GOFLAGS="", GOCACHE=f"{warm}/cache")
 
 # %% ../nbs/00_languages.ipynb #b4e67a4e
 def _command(bench, memory):

@@ -206,6 +206,29 @@ def test_a_server_that_dies_is_replaced(shop):
     assert L.run(["console.assert(true)"] * 2 + ["console.assert(false)"], "js", pool=pool) == ["pass", "pass", "fail"]
 
 
+CARGO = """#!/bin/sh
+mkdir -p target/debug/deps
+echo 'pub struct Regex; impl Regex { pub fn new(_: &str) -> Regex { Regex } pub fn two(&self) -> i32 { 2 } }' > regex.rs
+echo 'pub fn compute(x: &[u8]) -> usize { x.len() }' > md5.rs
+for n in regex md5; do "$RUSTC" --edition 2021 --crate-type rlib --crate-name $n $n.rs -o target/debug/deps/lib$n-0123.rlib || exit 1; done
+"""
+
+
+def test_prepared_crates_are_used(monkeypatch, tmp_path):
+    "With a stand-in for cargo, which would need a network."
+    if reason := L.missing("rust"): pytest.skip(f"not run: {reason}")
+    program = "use regex::Regex;\nuse md5;\nfn main(){}\n#[test] fn t() { assert_eq!(Regex::new(\"a\").two() as usize, md5::compute(b\"ab\")); }"
+    monkeypatch.setenv("RUSTC", L.toolchain("rust")["run"])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path/"cache"))
+    (tmp_path/"cargo").write_text(CARGO)
+    (tmp_path/"cargo").chmod(0o755)
+    monkeypatch.setattr(L, "_PATH", f"{tmp_path}:{L._PATH}"), monkeypatch.setattr(L, "_FOUND", {})
+    assert L.run([program], "rust") == ["not run: crate regex is missing"]
+    L.prepare("rust")
+    try: assert L.run([program], "rust", workers=1) == ["pass"]
+    except sandbox.SandboxError as error: pytest.skip(str(error))
+
+
 def test_nothing_is_prepared_without_its_tool(monkeypatch):
     monkeypatch.setattr(L, "_PATH", "/nowhere")
     with pytest.raises(sandbox.SandboxError, match="no cargo on this machine"): L.prepare("rust")

@@ -81,22 +81,22 @@ def _if_any(at, bits, yes, no): return _load(at) + _op(0x45, bits, 0, len(yes) /
 def _calls(machine, *groups): return {n: int(i) for g in groups for n, i in (w.split("=") for w in _CALLS[machine][g].split())}
 _LOW = [16 + 8 * i for i in range(6)]   # the lower halves of a call's six arguments
 
-# %% ../nbs/00_sandbox.ipynb #7d63e853
+# %% ../nbs/00_sandbox.ipynb #50adca53
 def _search(ranges): # instructions that find the number's range in `[(first number, instructions)]`
     if len(ranges) == 1: return ranges[0][1]
     half = len(ranges) // 2
     left, right = _search(ranges[:half]), _search(ranges[half:])
     return _op(0x35, ranges[half][0], len(left) // 8, 0) + left + right
 
-def seccomp_filter(profile="pure", machine=platform.machine()):
-    "The seccomp program (bytes, 8 for an instruction) of a server: what it and its programs need, nothing else."
+def seccomp_filter(profile="pure", machine=platform.machine(), also={}):
+    "The seccomp program (bytes, 8 for an instruction) of a server: what it and its programs need, and `also`, `{call: instructions}`, nothing else."
     arch, opens, kills, ioctl, absent = _ARCH[machine]
     yes, no, files = _answer(), _answer(_EPERM), profile != "pure"
     groups = ["pure", "server"] + ["files"] * files + ["processes", "modes"] * (profile == "compilers")   # a linker makes its output executable
     idle = _calls(machine, "idle", "modes").values() if files else ()   # changing modes and times: "done", and nothing happens
     rules = dict.fromkeys(idle, _answer(0)) | dict.fromkeys(_calls(machine, *groups).values(), yes) | dict.fromkeys(kills, yes)
     rules |= {n: yes if files else _if_any(_LOW[at], _WRITING, _answer(_EACCES), yes) for n, at in opens.items()}
-    rules |= {n: _answer(_ENOSYS) for n in absent} | {ioctl: _load(_LOW[1]) + _either([_FIONBIO], yes, _answer(_ENOTTY))}
+    rules |= {n: _answer(_ENOSYS) for n in absent} | {ioctl: _load(_LOW[1]) + _either([_FIONBIO], yes, _answer(_ENOTTY))} | also
     rules[_calls(machine, "pure")["fcntl"]] = _load(_LOW[1]) + _either((0, 1, 2, 3, 4, 1030) + (5, 6, 7) * files, yes, no)
     ranges = [(0, no)]
     for n in range(512):
@@ -207,7 +207,7 @@ def _address_space(): # bytes
     try: return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError: return 1 << 30
 
-# %% ../nbs/00_sandbox.ipynb #486d5c0b
+# %% ../nbs/00_sandbox.ipynb #350c570a
 _NOBODY = 0x7FBADCFE   # stands for the process number in the prepared filter
 
 class _Kernel:
@@ -222,11 +222,11 @@ class _Kernel:
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.prctl = self.libc.prctl
 
-    def confine_server(self, packages):
-        "Everything that can be done before the first child. Returns the scratch folder."
+    def confine_server(self, packages, tools=(), also={}):
+        "Everything that can be done before the first child; `tools` may be executed, `also` goes to the filter. Returns the scratch folder."
         files, size = self.profile != "pure", dict(pure=0, scientific=64, compilers=256)[self.profile]
-        rights = _rights(self.profile, packages)
-        scratch = _place([*sys.path, sys.base_prefix]) if files else None
+        rights = _rights(self.profile, packages) | dict.fromkeys(tools, _READ | _RUN)
+        scratch = _place([*sys.path, sys.base_prefix, *tools]) if files else None
         if not self.weak:
             _become_nobody(self.libc, rights)
             self.namespaces = _namespaces(self.libc, scratch, size)
@@ -236,7 +236,7 @@ class _Kernel:
         _limit(FSIZE=size << 20, NOFILE=256 if files else 64, CORE=0)
         if not self.weak: self.landlock = _landlock(self.libc, rights)
         if not self.weak and platform.machine() in _ARCH:
-            call, program = _filtering(seccomp_filter(self.profile))
+            call, program = _filtering(seccomp_filter(self.profile, also=also))
             self.seccomp = self.prctl(*call) == 0
         if files: os.chdir(scratch); os.environ.update(HOME=scratch, TMPDIR=scratch)
         self.single = self.seccomp and not files   # children cannot have children
@@ -679,8 +679,8 @@ def _judge(job, kernel):
         rest = rest[len(results):]
     return list(map(found.get, job["todo"]))
 
-# %% ../nbs/00_sandbox.ipynb #d2dd6b92
-_SCIENCE = ["numpy", "pandas"]
+# %% ../nbs/00_sandbox.ipynb #439b78eb
+_SCIENCE = ["numpy", "pandas", "unittest.mock"]   # the last imports asyncio, which makes code objects as no program may
 _WARM = """bisect cmath collections copy dataclasses datetime decimal enum fractions functools heapq itertools json math numbers operator random re
     statistics string textwrap typing""".split()
 
@@ -792,20 +792,22 @@ def _rehearse():
 
 _START = "import sys; sys.path.insert(0, {!r}); from codedpo_nb.sandbox import _serve, _child; _child(_serve(*{!r}))"
 
-# %% ../nbs/00_sandbox.ipynb #1fa189cb
+# %% ../nbs/00_sandbox.ipynb #b1c5a53e
 def _command(profile="pure", level=None):
     import importlib.util
     home = Path(importlib.util.find_spec("codedpo_nb").origin).parent.parent
     packages = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))] if profile != "pure" else []
-    return [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", _START.format(str(home), (profile, level, packages))]
+    return _python(_START.format(str(home), (profile, level, packages)))
+
+def _python(code): return [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", code]
 
 class _Server:
     "Parent's end of one server."
-    def __init__(self, *kind): # profile and level
+    def __init__(self, command):
         import subprocess
         keep = {k: os.environ[k] for k in ("LD_LIBRARY_PATH", "PYTHONHOME") if k in os.environ}
         env = dict(PYTHONHASHSEED="0", TZ="UTC", LC_ALL="C.UTF-8", PATH="/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", **keep)
-        self.process = subprocess.Popen(_command(*kind), env=env, cwd="/", bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(command, env=env, cwd="/", bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, start_new_session=True)
         self.inbox, self.outbox, self.busy = self.process.stdout.fileno(), self.process.stdin.fileno(), []
         self.leftover = None
@@ -837,7 +839,7 @@ class _Server:
         self.process.wait()
         if self.leftover: import shutil; shutil.rmtree(self.leftover, ignore_errors=True)
 
-# %% ../nbs/00_sandbox.ipynb #adbd147a
+# %% ../nbs/00_sandbox.ipynb #9c90e88c
 PROFILES, _TESTED = ("pure", "scientific", "compilers"), set()   # what was tested in this process
 
 class Pool:
@@ -850,12 +852,14 @@ class Pool:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         self.servers, self.kind = [], (profile, level)
         try:
-            self.servers += [_Server(*self.kind) for _ in range(workers or cores)]
+            self.servers += [_Server(self.command()) for _ in range(workers or cores)]
             hello = [s.hello() for s in self.servers]
             if not all(hello): raise SandboxError(f"a sandbox server did not start; try {' '.join(_command()[:6])} '...' by hand")
             self.level = hello[0]["level"]
             self._check()
         except BaseException: self.close(); raise
+
+    def command(self): return _command(*self.kind)   # that starts a server
 
     def _check(self):
         profile, level = self.kind
@@ -871,7 +875,7 @@ class Pool:
     def close(self):
         while self.servers: self.servers.pop().close()
 
-# %% ../nbs/00_sandbox.ipynb #c1b9d0b5
+# %% ../nbs/00_sandbox.ipynb #5f6f4b97
 def _answers(pool, jobs):
     "Deal `jobs` to the servers; yields `(job, answer)` as they come."
     queue = list(reversed(jobs))
@@ -893,7 +897,7 @@ def _answers(pool, jobs):
 
 def _renew(pool, server):
     server.close()
-    pool.servers[pool.servers.index(server)] = fresh = _Server(*pool.kind)
+    pool.servers[pool.servers.index(server)] = fresh = _Server(pool.command())
     if not fresh.hello(): raise SandboxError("a sandbox server ended and could not be replaced; is there memory left?")
 
 def _bury(pool, server, queue):

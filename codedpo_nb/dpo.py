@@ -8,7 +8,7 @@ __all__ = ['OBJECTIVES', 'LOOK', 'dpo_loss', 'robust_loss', 'controlled', 'ipo_l
            'held_out', 'parses', 'look_at', 'Sampled', 'sampled_curves', 'part_changes', 'nearest_pairs',
            'on_policy_pairs', 'remedies', 'plot_watched']
 
-# %% ../nbs/05_dpo.ipynb #ea9adeb6
+# %% ../nbs/05_dpo.ipynb #398a8c32
 import ast, difflib, math, random, shutil
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from . import sandbox
 from .model import ShowProgress, load, load_tokenizer, quiet
 from .records import fingerprint, rng, stream
 from .sampling import extract_code, sample
-from .sft import (Watch, calm, check_rows, common, finish, kept_step, log_probabilities, mean_interval, name_rows, origin, split, training_tokenizer,
+from .sft import (Watch, adapter, calm, check_rows, common, finish, kept_step, log_probabilities, mean_interval, name_rows, origin, split, training_tokenizer,
                             workspace)
 from .tasks import reference_tests
 
@@ -106,11 +106,12 @@ class WithoutShared(DataCollatorForPreference):
                     if part == "shared" and j < batch["completion_mask"].shape[1]: batch["completion_mask"][row, j] = 0
         return batch
 
-# %% ../nbs/05_dpo.ipynb #c7055dcd
+# %% ../nbs/05_dpo.ipynb #43626bd0
 def dpo_trainer(train: list, valid: list, # pairs
                 model_path, tokenizer, # a training tokenizer
                 objective: str, settings: dict, # of `goal` and `common`
-                seed: int = 0, callbacks: list = (), masked: bool = False): # masked: as `WithoutShared`
+                seed: int = 0, callbacks: list = (), masked: bool = False, # masked: as `WithoutShared`
+                adapted: dict = {}): # of `sft.adapter`
     "The trainer of `fit_dpo`: a `DPOTrainer`, or a `KTOTrainer` on twice as many rows a step."
     more, kind, config = {}, DPOTrainer, DPOConfig
     if objective == "kto":
@@ -123,7 +124,7 @@ def dpo_trainer(train: list, valid: list, # pairs
         if masked: more = dict(data_collator=WithoutShared(pad_token_id=tokenizer.pad_token_id, max_length=settings["max_length"]))
     data = [Dataset.from_list(rows) for rows in data]
     return quiet(kind(str(model_path), args=config(**settings), train_dataset=data[0], eval_dataset=data[1], processing_class=tokenizer,
-                      callbacks=[ShowProgress(objective.upper()), *callbacks], **more))
+                      callbacks=[ShowProgress(objective.upper()), *callbacks], **more, **adapted))
 
 # %% ../nbs/05_dpo.ipynb #6bf43d6c
 @torch.no_grad()
@@ -135,7 +136,7 @@ def by_token(model, tokenizer, row: dict, answer: str) -> tuple: # a training to
     said = both[len(ask):]
     return said, each[range(len(said)), said].tolist()
 
-# %% ../nbs/05_dpo.ipynb #ae967d93
+# %% ../nbs/05_dpo.ipynb #ac1eb6ae
 def check_preferences(rows: list, objective: str, tokenizer, longest: int, part: str):
     "Refuse pairs, or for KTO labelled answers, that cannot be learnt from, naming the rows; `ValueError`."
     single = objective == "kto" and any("label" in r for r in rows or [])
@@ -156,16 +157,19 @@ def fit_dpo(pairs: list, # preference pairs: task_id, prompt, chosen, rejected, 
             longest: int = 1024, keep: str = "best", # most tokens of a prompt with its answer; weights to keep, "best" or "last"
             work = None, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
             callbacks: list = (), # further callbacks for the trainer
-            noise: float = .2, tail: float = .5, masked: bool = False) -> list: # of robust; of length; leave shared tokens out, as `WithoutShared`
+            noise: float = .2, tail: float = .5, masked: bool = False, # of robust; of length; leave shared tokens out, as `WithoutShared`
+            tuning: str = "full", rank: int = 16, alpha: int = 32) -> list: # as in `sft.adapter`
     "Optimise a preference objective and save the weights with the lowest validation loss, or the last. Returns the log."
     target, tokenizer, train = goal(objective, beta, sft_weight, noise, tail), training_tokenizer(model_path), pairs
     if valid is None and pairs: train, valid = split(pairs, share, seed)
     for rows, part in ((train, "training"), (valid, "validation")): check_preferences(rows, objective, tokenizer, longest, part)
     place = workspace(work or f"{folder}.work", train=train, valid=valid, lr=lr, epochs=epochs, batch=batch, seed=seed, longest=longest,
-                      watch=watch, keep=keep, start=origin(model_path), target=target, masked=masked)
+                      watch=watch, keep=keep, start=origin(model_path), target=target, masked=masked, how=[tuning, rank, alpha])
     with calm():
-        trainer = dpo_trainer(train, valid, model_path, tokenizer, objective, common(place, len(train), lr, epochs, batch, seed, longest, keep) | target,
-                              seed, [Watch(watch or {}, tokenizer), *callbacks], masked)
+        settings = common(place, len(train), lr, epochs, batch, seed, longest, keep, tuning=tuning) | target
+        if tuning == "qlora": settings |= dict(precompute_ref_log_probs=False)  # TRL would do it before `exact` takes care of the four-bit weights
+        trainer = dpo_trainer(train, valid, model_path, tokenizer, objective, settings, seed, [Watch(watch or {}, tokenizer), *callbacks], masked,
+                              adapter(tuning, seed, rank, alpha))
         log = finish(trainer, load_tokenizer(model_path), folder, place)
     if work is None: shutil.rmtree(place)
     return log

@@ -50,6 +50,16 @@ def test_starting_loss_is_known_and_training_widens_the_margin(pairs, tiny, tmp_
         assert load(tmp_path/objective)
 
 
+@pytest.mark.parametrize("tuning", ["lora", "qlora"])
+def test_adapters_are_trained_merged_and_answer(pairs, tiny, tmp_path, tuning):
+    log = dpo.fit_dpo(pairs, tiny, tmp_path/tuning, "dpo", tuning=tuning, rank=4, **HOW | dict(lr=1e-2))
+    assert first(log) == pytest.approx(math.log(2), abs=1e-5), "without its adapter the model is the reference"
+    assert sum(sft.curve(log, "rewards/margins")[1][-8:]) > 0
+    model, tok = load(tmp_path/tuning)
+    assert digest(tmp_path/tuning/"model.safetensors") != digest(Path(tiny)/"model.safetensors")
+    assert model.generate(**tok("def", return_tensors="pt"), max_new_tokens=3).shape[1] > 1
+
+
 def test_reference_is_the_start_and_is_computed_once(pairs, tiny, tmp_path):
     tok, model = sft.training_tokenizer(tiny), load(tiny)[0]
     settings = sft.common(tmp_path, len(pairs), 1e-3, 1, 6, 0, 512) | dpo.goal("dpo", .1, 0.)

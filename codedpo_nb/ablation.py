@@ -188,7 +188,7 @@ def judge_regime(name: str, model, tokenizer, tasks: list, problems: list, # tas
     return dict(rates=per_problem(rows), cost=cost_of(rows), own_cost=float(np.mean(known)) if known else None,
                 kinds=dict(Counter(r["kind"] for r in rows)), answers=len(rows))
 
-# %% ../nbs/07_ablation.ipynb #6b581665
+# %% ../nbs/07_ablation.ipynb #6604eece
 # Report tsbdmg/result, DeepSeekCoder-1.3B, HumanEval: mean time in nanoseconds (of which nearly all is compiling, see stage 03) and pass@1; one run each
 REPORT = {"25-sft-dpo-pvf": (194417.38, .2448), "dpo-pvf-qfs": (186222.36, .1894), "25-sft-dpo-qfs": (191076.53, .2630), "dpo-codedpo": (193981.23, .1613),
           "dpo-pvf-qra": (186205.32, .1827), "dpo-all": (192680.75, .1633), "dpo-pvf-qsl": (193000.81, .1668), "dpo-pvf-qts": (192541.73, .1666),
@@ -202,8 +202,8 @@ def against(found: dict, baseline: dict, r, draws: int = 2000) -> dict: # of `ju
     speed = speed_summary(speed_ups(baseline["cost"], found["cost"]), r, draws)
     own = baseline["own_cost"] / found["own_cost"] if found["own_cost"] and baseline["own_cost"] else None
     return (dict(zip(("points", "points low", "points high"), points)) | {"pass@1": reading(*points[1:]), "solved by both": speed["problems"]}
-            | {"times cheaper": speed["speed-up"], "cheaper low": speed["low"], "cheaper high": speed["high"],
-               "cost": reading(speed["low"], speed["high"], 1., ("cheaper", "dearer")), "times cheaper, own answers": own})
+            | {"times cheaper": speed["speed-up"], "cheaper low": speed["from"], "cheaper high": speed["to"],
+               "cost": reading(speed["from"], speed["to"], 1., ("cheaper", "dearer")), "times cheaper, own answers": own})
 
 # %% ../nbs/07_ablation.ipynb #11cfb109
 # CodeDPO (arXiv:2410.05605v2), greedy pass@1 in percent: where from, of whom, and the figures by label; None where the paper has none

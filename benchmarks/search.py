@@ -81,7 +81,7 @@ def compare(search, first, second, seeds):
         mean = lambda found: 100 * np.mean(list(found["rates"].values()))
         rows.append({"seed": seed, "SFT": mean(a), "SFT, then preferences": mean(b), "points": 100 * gap, "low": 100 * low, "high": 100 * high,
                      "syntax errors, points": 100 * (b["syntax"] - a["syntax"]),
-                     "times cheaper": speed["speed-up"], "cheaper low": speed["low"], "cheaper high": speed["high"]})
+                     "times cheaper": speed["speed-up"], "cheaper low": speed["from"], "cheaper high": speed["to"]})
         print(rows[-1], file=sys.stderr, flush=True)
     return pd.DataFrame(rows)
 

@@ -87,7 +87,8 @@ def main():
         planned = sum(found[part] for part in memory.PARTS)
         rows.append(setting | dict(measured=found["measured"] / 1e6, planned=planned / 1e6, ratio=planned / found["measured"],
                                    **{part: found[part] / 1e6 for part in memory.PARTS if part != "context"}))
-        print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False, header=len(rows) == 1), flush=True)
+        print(len(rows), "measured", file=sys.stderr, flush=True)
+    print(pd.DataFrame(rows).round(3).to_string(index=False), end="\n\n")
     apart = max(abs(row["ratio"] - 1) for row in rows)
     print(json.dumps(dict(memory_largest_error=round(apart, 4), memory_measurements=len(rows))))
 

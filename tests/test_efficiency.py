@@ -248,3 +248,5 @@ def test_memory_is_the_same_each_time_whatever_ran_before():
 def test_memory_of_what_fails_is_unknown():
     found = sandbox.memory(["def f(n):\n    while n: pass\n    return 1", "def g(n): return 1"], ["f(1)", "f(0)"], budget=1000, workers=1)
     assert found[0][0] is None and found[1] == [None, None]
+    within, beyond = sandbox.memory(["def f(n):\n    for i in range(n): pass"], ["f(10)", "f(5000)"], budget=1000, workers=1)[0]
+    assert within and beyond is None, "a call of more instructions than the budget is given up"

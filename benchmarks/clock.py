@@ -37,7 +37,7 @@ class Busy:
     def __exit__(self, *_):
         for process in self.started: process.kill(); process.wait()
 
-ROUNDS, FEW = 41, 7
+ROUNDS, FEW = 81, 7
 
 def least(a, b, c, d):
     "Ratio of the least times of one copy, and by how much the least times of two copies of the same program differ."

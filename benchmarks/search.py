@@ -16,9 +16,9 @@ from codedpo_nb.eval import bootstrap, costs, difference, generate, judge, per_p
 from codedpo_nb.records import Journal, Run, digest, rng, root, stream
 from codedpo_nb.sft import fit_sft, split
 
-SFT = [dict(lr=lr, epochs=epochs, batch=16) for lr, epochs in ((5e-4, 5), (1e-3, 5), (2e-3, 5), (1e-3, 10))]
+SFT = [dict(lr=lr, epochs=epochs, batch=16) for lr, epochs in ((3e-4, 5), (5e-4, 5), (1e-3, 5), (2e-3, 5), (1e-3, 10))]
 DPO = [dict(objective="dpo+sft", beta=beta, sft_weight=weight, lr=lr, epochs=1, batch=8)
-       for beta, weight, lr in ((.1, 5., 1e-4), (.3, 5., 3e-4), (.1, 1., 1e-4), (.5, 20., 3e-4))]
+       for beta, weight, lr in ((.1, 5., 3e-5), (.1, 5., 1e-4), (.3, 5., 3e-4), (.1, 1., 1e-4), (.5, 20., 3e-4))]
 SCREEN = dict(split="valid", problems=80, n=4)
 FINAL = dict(split="test", problems=120, n=4)
 

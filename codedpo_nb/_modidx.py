@@ -830,7 +830,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'codedpo_nb.sft.kept_step': ('sft.html#kept_step', 'codedpo_nb/sft.py'),
                                 'codedpo_nb.sft.lengths': ('sft.html#lengths', 'codedpo_nb/sft.py'),
                                 'codedpo_nb.sft.log_probabilities': ('sft.html#log_probabilities', 'codedpo_nb/sft.py'),
-                                'codedpo_nb.sft.mean_interval': ('sft.html#mean_interval', 'codedpo_nb/sft.py'),
                                 'codedpo_nb.sft.name_rows': ('sft.html#name_rows', 'codedpo_nb/sft.py'),
                                 'codedpo_nb.sft.origin': ('sft.html#origin', 'codedpo_nb/sft.py'),
                                 'codedpo_nb.sft.packed': ('sft.html#packed', 'codedpo_nb/sft.py'),

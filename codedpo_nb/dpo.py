@@ -22,8 +22,9 @@ from . import sandbox
 from .model import ShowProgress, load, load_tokenizer, quiet
 from .records import fingerprint, rng, stream
 from .sampling import extract_code, sample
-from .sft import (Watch, adapter, calm, check_rows, common, finish, kept_step, log_probabilities, mean_interval, name_rows, origin, split, training_tokenizer,
-                            workspace)
+from .sft import (Watch, adapter, calm, check_rows, common, finish, kept_step, log_probabilities, name_rows, origin, split,
+                            training_tokenizer, workspace)
+from .statistics import bootstrap
 from .tasks import reference_tests
 
 # %% ../nbs/05_dpo.ipynb #8c744320
@@ -217,7 +218,7 @@ class Sampled(TrainerCallback):
 def sampled_curves(log: list, rng) -> list:
     "For every quantity and step: `{quantity, step, n, mean, low, high}`, with 95 % bootstrap intervals over tasks."
     found = [(k, row["step"], values) for row in log if "sampled" in row for k, values in row["sampled"].items()]
-    return [dict(quantity=k, step=s, n=len(v), **dict(zip(("mean", "low", "high"), mean_interval(v, rng)))) for k, s, v in found]
+    return [dict(quantity=k, step=s, n=len(v), **dict(zip(("mean", "low", "high"), bootstrap(v, rng)))) for k, s, v in found]
 
 # %% ../nbs/05_dpo.ipynb #b94839f1
 def part_changes(model, reference, tokenizer, pairs: list) -> list: # policy and what it is compared with; a training tokenizer

@@ -115,7 +115,7 @@ def verdict(ratio: float, band: float, least: float=1.1) -> str: # old over new 
 def compare_speed(before: str, after: str, # programs
                   calls: list,             # expressions, such as "f([1, 2, 3])"
                   least: float=1.1,        # for `verdict`
-                  rounds: int=41,          # turns of each of two copies of each program
+                  rounds: int=81,          # turns of each of two copies of each program
                   **options) -> dict:      # of `sandbox.clock`
     """How many times faster `after` is than `before` by the clock, in CPU seconds of all calls together.
 

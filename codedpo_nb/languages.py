@@ -639,7 +639,7 @@ _ERROR = dict(cpp=r"instance of '(?:\w+::)*(\w+)", java=r'Exception in thread "[
 def _verdict(language, code, out, err, word):
     "The verdict of a process that has ended."
     both = out + err
-    if code is None: return "timeout"
+    if code is None: return "memory" if language == "js" and "FATAL ERROR" in err and re.search(_MEMORY, err) else "timeout"   # node is slow to end
     if language == "js" and code == 97: return "compile-error"
     if code == 0 and word in out: return "fail" if language == "js" and (out != word or err) else "pass"
     if re.search(_MEMORY, both): return "memory"

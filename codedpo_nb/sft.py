@@ -7,8 +7,7 @@ __all__ = ['EXPECTED', 'SMALL', 'TUNINGS', 'CLOCK', 'best_code', 'sft_rows', 'fa
            'training_tokenizer', 'name_rows', 'refuse', 'spoken', 'lengths', 'check_rows', 'sft_trainer',
            'log_probabilities', 'Watch', 'watched', 'workspace', 'origin', 'hardware', 'schedule', 'common', 'scores',
            'plain_head', 'adapter', 'exact', 'end_tokens', 'save_trained', 'explained', 'finish', 'packed', 'stopping',
-           'check_tasks', 'fit_sft', 'sft_loss', 'curve', 'kept_step', 'mean_interval', 'watched_curves',
-           'watched_change']
+           'check_tasks', 'fit_sft', 'sft_loss', 'curve', 'kept_step', 'watched_curves', 'watched_change']
 
 # %% ../nbs/04_sft.ipynb #fba957ad
 import functools, logging, math, os, shutil, types, warnings
@@ -28,6 +27,7 @@ from trl.trainer.utils import FusedCausalLMOutput
 from . import multitask
 from .model import ShowProgress, fast_bf16, load_tokenizer, newest_checkpoint, quiet, save
 from .records import ArtefactError, DiskFullError, digest, fingerprint, no_space, shown, stream, write_text
+from .statistics import bootstrap
 
 # %% ../nbs/04_sft.ipynb #51494e56
 def best_code(row: dict, # a prompt of `verified.jsonl`: task_id, solutions, matrix, code_scores
@@ -424,25 +424,17 @@ def kept_step(log: list) -> int:
     return next(row["step"] for row in log if row.get("kept"))
 
 # %% ../nbs/04_sft.ipynb #6b601ed2
-def mean_interval(values, # one number for each problem
-                  rng, # numpy generator
-                  n: int = 2000) -> tuple: # resamples
-    "Mean with its 95 % bootstrap interval: `(mean, low, high)`."
-    values = np.asarray(values, float)
-    means = values[rng.integers(0, len(values), (n, len(values)))].mean(1)
-    return float(values.mean()), *map(float, np.quantile(means, [.025, .975]))
-
 def watched_curves(log: list, rng) -> list: # a trainer's log with the rows of `Watch`
     "For every group and step: `{group, step, n, mean, low, high}`, mean log-probability in nats."
     found = [(group, row["step"], values) for row in log if "watched" in row for group, values in row["watched"].items()]
-    return [dict(group=g, step=s, n=len(v), **dict(zip(("mean", "low", "high"), mean_interval(v, rng)))) for g, s, v in found]
+    return [dict(group=g, step=s, n=len(v), **dict(zip(("mean", "low", "high"), bootstrap(v, rng)))) for g, s, v in found]
 
 def watched_change(log: list, rng) -> list:
     "For every group: mean log-probability at the start and at the kept weights, and the mean change with its 95 % interval."
     seen, out = {row["step"]: row["watched"] for row in log if "watched" in row}, []
     for group, first in seen.get(0, {}).items():
         last = seen[kept_step(log)][group]
-        change, low, high = mean_interval(np.subtract(last, first), rng)
+        change, low, high = bootstrap(np.subtract(last, first), rng)
         out.append({"solutions": group, "n": len(first), "before": float(np.mean(first)), "after": float(np.mean(last)),
                     "change": change, "95 % low": low, "95 % high": high})
     return out

@@ -56,8 +56,9 @@ EVALPLUS = sandbox.Limits(cpu=1.0, first=0, wall=10.0, memory=4096, timeouts=1)
 ENOUGH = 0.25   # CPU seconds in which nearly every right answer has done all inputs
 
 def at_once(case: dict) -> sandbox.Limits: # from `pack`
-    "Limits for all inputs together, exceeded by some right answers: those run again."
-    return replace(EVALPLUS, cpu=max(ENOUGH, 2 * case["total"]) if case["total"] <= 2 * ENOUGH else ENOUGH)
+    "Limits for all inputs together. Whoever keeps them keeps the limit of each input; a right answer that exceeds them runs again."
+    one = input_by_input(case).cpu
+    return replace(EVALPLUS, cpu=min(one, max(ENOUGH, 2 * case["total"])) if case["total"] <= .8 * one else ENOUGH)
 
 def input_by_input(case: dict) -> sandbox.Limits: # from `pack`
     "Limits for one input, as in EvalPlus; the canonical solution, which may have to decide, gets its time as well."

@@ -9,7 +9,7 @@ from codedpo_nb import languages as L, sandbox
 from codedpo_nb.benchmarks import BenchmarkError
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
-SHORT = sandbox.Limits(cpu=1, first=0, wall=60, memory=256)   # wall-clock time is for sleepers
+SHORT = sandbox.Limits(cpu=2, first=0, wall=60, memory=256)   # wall-clock time is for sleepers
 COMPILED = ("js", "java", "cpp", "rust")
 
 
@@ -141,7 +141,7 @@ HOSTILE = dict(
     js=dict(write=(JS + "fs.writeFileSync('/tmp/escaped', 'x')", "error:Error"), write_here=(JS + "fs.writeFileSync('x', 'x')", "error:Error"),
             read=(JS + "fs.readFileSync('/etc/passwd')", "error:Error"), network=(JS + "net.connect(80, '127.0.0.1')", "error:Error"),
             fork=(JS + "while (true) { const r = cp.spawnSync('/bin/true'); if (r.error) throw r.error }", "error:Error"), loop=("while (true);", "timeout"),
-            memory=("let x = []; while (true) x.push(new Array(1e6).fill(1.5))", "memory"),
+            memory=("let x = []; while (true) x.push(new Array(8e6).fill(1.5))", "memory"),
             fake=("console.log('pass'); process.exit(0)", "fail"), quiet_exit=("process.exit(0); console.assert(false)", "exit"),
             patch=("console.assert = () => {}; console.assert(1 === 2)", "fail"), syntax=("const = 1", "compile-error"), fails=("console.assert(1 === 2)", "fail"),
             fine=("const { a } = { a: 1 }; console.assert(a === 1)", "pass")),

@@ -170,13 +170,6 @@ def test_only_confirmed_pairs_are_watched():
         assert [g for g, found in groups.items() if found] == expected
 
 
-def test_interval_of_a_constant_and_of_noise():
-    import numpy as np
-    assert sft.mean_interval([2.] * 9, np.random.default_rng(0)) == (2, 2, 2)
-    mean, low, high = sft.mean_interval(np.random.default_rng(1).normal(size=400), np.random.default_rng(0))
-    assert low < mean < high and high - low == pytest.approx(4 / 20, rel=.15)
-
-
 def test_damaged_checkpoint_is_one_sentence_with_the_remedy(rows, tiny, tmp_path):
     how = HOW | dict(epochs=1, work=tmp_path/"work")
     sft.fit_sft(rows, tiny, tmp_path/"model", **how)

@@ -155,14 +155,15 @@ class Oracle:
         return accepts(self.name, args, answer(*args), expected, self.atol)
     def packed(self, inputs):
         import base64, marshal, time, zlib
-        pieces, seconds, first = [], [0.0], len(inputs)
+        pieces, seconds, decided, first = [], [0.0], [0.0], len(inputs)
         for i, args in enumerate(inputs):
             begun = time.thread_time()
             expected = self.expected(args)
             seconds.append(time.thread_time() - begun)
             if is_floats(expected): first = min(first, i)
             pieces.append(marshal.dumps((args, *shortened(expected)), 2))
-        return base64.b64encode(zlib.compress(marshal.dumps(pieces, 2), 1)).decode(), first, max(seconds), sum(seconds)
+            decided.append(time.thread_time() - begun)
+        return base64.b64encode(zlib.compress(marshal.dumps(pieces, 2), 1)).decode(), first, max(seconds), sum(seconds), max(decided)
 
 # %% ../nbs/00_benchmarks.ipynb #e14f63bd
 def literal(x) -> str:
@@ -244,10 +245,10 @@ def checker(name: str, source: str, data: str, atol: float, first: int):
 # %% ../nbs/00_benchmarks.ipynb #451a9525
 def packed_set(p: dict, kind: str, found: tuple) -> dict:
     "One set of inputs of a problem as code and tests, given what `Oracle.packed` returned in the sandbox."
-    name, (data, first, longest, total) = p["entry_point"], found
+    name, (data, first, longest, total, decided) = p["entry_point"], found
     made = f"_scope['checker']({name!r}, {p['prompt'] + p['canonical']!r}, {data!r}, {p['atol']!r}, {first})"
     return dict(after=f"_scope = {{}}\nexec({comparison_code('shortened', 'Oracle', 'checker')!r}, _scope)\n_check = {made}", whole=f"_check({name})",
-                each=[f"_check({name}, {i})" for i in range(len(p[kind]))], longest=longest, total=total)
+                each=[f"_check({name}, {i})" for i in range(len(p[kind]))], longest=longest, total=total, decided=decided)
 
 def pack(
     problems: list, # problems whose tests use the oracle
@@ -255,7 +256,7 @@ def pack(
 ) -> list:
     """For each problem `(base, plus)`, dictionaries: `after` goes between an answer and the test `whole`, or the tests `each`.
 
-    `longest` and `total` are CPU seconds of the canonical solution on one and on all inputs."""
+    `longest` and `total` are CPU seconds of the canonical solution on one and on all inputs; `decided` is the most for one output and its digest."""
     from codedpo_nb import sandbox
     def call(p, tests): return f"_oracle.packed([{', '.join(t.removeprefix(oracle_head(p))[:-1] for t in tests)}])"
     kinds = ("tests", "plus_tests")

@@ -58,11 +58,11 @@ ENOUGH = 0.25   # CPU seconds in which nearly every right answer has done all in
 def at_once(case: dict) -> sandbox.Limits: # from `pack`
     "Limits for all inputs together. Whoever keeps them keeps the limit of each input; a right answer that exceeds them runs again."
     one = input_by_input(case).cpu
-    return replace(EVALPLUS, cpu=min(one, max(ENOUGH, 2 * case["total"])) if case["total"] <= .8 * one else ENOUGH)
+    return replace(EVALPLUS, cpu=min(one, max(ENOUGH, 2 * case["total"] + case["decided"])) if case["total"] <= .8 * one else ENOUGH)
 
 def input_by_input(case: dict) -> sandbox.Limits: # from `pack`
-    "Limits for one input, as in EvalPlus; the canonical solution, which may have to decide, gets its time as well."
-    seconds = round(max(EVALPLUS.cpu, 4 * case["longest"]) + case["longest"], 1)
+    "Limits for one input, as in EvalPlus; a comparison, for which the canonical solution may have to run, gets its time as well."
+    seconds = round(max(EVALPLUS.cpu, 4 * case["longest"]) + 2 * case["decided"], 1)
     return replace(EVALPLUS, cpu=seconds, wall=10 * seconds)
 
 # %% ../nbs/00_suites.ipynb #bba579b9

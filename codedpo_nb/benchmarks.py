@@ -528,7 +528,7 @@ SOURCES = {  # name: address on the hub, address of the release
     "humanevalpack/python": (f"{PACK_HUB}/python/{FILE}#sha256=ed5f15d789156e21222bfcd556c425a39042355c84ae1e8b058abd6a3d7f8075", ""),
 } | {f"humanevalpack/{language}": (f"{PACK_HUB}/{language}/{FILE}", "") for language in "js java cpp go rust".split()}
 
-# %% ../nbs/00_benchmarks.ipynb #5670c5d6
+# %% ../nbs/00_benchmarks.ipynb #26c74fb8
 def is_remote(source) -> bool:
     "Whether a source is an address and no path."
     return isinstance(source, str) and source.startswith(("hub:", "http://", "https://"))
@@ -549,7 +549,7 @@ def address(
 
 def origin(name: str) -> dict: # key of `SOURCES`
     "Where a benchmark comes from, for a table: `hub, release, checked by`."
-    def words(text): return f"{text.count('#sha256=') and 'SHA-256' or '@' in text and 'commit, sum of the first download' or 'sum of the first download'}"
+    def words(text): return f"{text.count('#sha256=') and 'SHA-256' or '@' in text and 'commit, sum of the first download' or 'not checked'}"
     hub, release = SOURCES[name]
     return {"hub": hub.removeprefix("hub:").partition("@")[0], "release": release.partition("#")[0],
             "checked by": "; ".join(f"{kind}: {words(text)}" for kind, text in (("hub", hub), ("release", release)) if text)}
@@ -603,7 +603,7 @@ def fetch(
     except ValueError: raise refused(url, got[-1], expected, note) from None
     return target if sha256 else trust(url, target, note)
 
-# %% ../nbs/00_benchmarks.ipynb #608baacb
+# %% ../nbs/00_benchmarks.ipynb #8c652677
 def hub_file(
     repo: str,            # data set, owner/name
     file: str,            # in it
@@ -620,7 +620,7 @@ def hub_file(
         except hub.errors.LocalEntryNotFoundError: path = hub.hf_hub_download(repo, file, **options)
     except (OSError, ValueError) as e:
         raise BenchmarkError(f"{place} cannot be downloaded ({type(e).__name__}); download {file} from https://huggingface.co/datasets/{repo} elsewhere "
-                             "and put it into a folder that CODEDPO_DATA names, or pass its path") from None
+                             "and pass the path of the file in place of the address") from None
     expected = sha256 or noted(note)
     if expected and (got := pooch.file_hash(path)) != expected:
         Path(path).unlink()

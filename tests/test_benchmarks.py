@@ -443,7 +443,7 @@ def test_a_file_of_the_hub_is_asked_for_once_and_checked(hub, tmp_path):
     assert len(asked) == 1
     with pytest.raises(B.BenchmarkError) as error: B.load("humaneval", f"hub:me/data/h.jsonl#sha256={'0' * 64}", tmp_path/"cache")
     assert f"hub:me/data/h.jsonl has SHA-256 {hashlib.sha256(text).hexdigest()}, expected {'0' * 64}" in str(error.value)
-    with pytest.raises(B.BenchmarkError, match=r"hub:me/data/g.jsonl cannot be downloaded .*put it into a folder that CODEDPO_DATA names") as error: B.load("humaneval", "hub:me/data/g.jsonl", tmp_path/"cache")
+    with pytest.raises(B.BenchmarkError, match=r"hub:me/data/g.jsonl cannot be downloaded .*and pass the path of the file in place of the address") as error: B.load("humaneval", "hub:me/data/g.jsonl", tmp_path/"cache")
     assert "\n" not in str(error.value)
     with pytest.raises(B.BenchmarkError, match="is no data set of the hub; write hub:owner/name"): B.load("humaneval", "hub:nobody", tmp_path/"cache")
 

@@ -462,17 +462,18 @@ def tabulate(data, # DataFrame (an index with a name becomes columns) or list of
         rows = [[row.get(c) for c in columns] for row in data]
     return Table(columns, rows, caption)
 
-# %% ../nbs/00_records.ipynb #e47f4419
+# %% ../nbs/00_records.ipynb #e8192210
 @patch
 def table(self:Run, data, # DataFrame or list of dictionaries
           name: str, # of the files, and in the manifest
           caption: str, # what it shows, with n and the meaning of intervals
           timing: bool = False, # does it hold measured time, so that it differs from run to run?
-          headline: bool = False # show it at the top of the report?
+          headline: bool = False, # show it at the top of the report?
+          problems: dict = None # of columns that are means over problems: for each row its problems' numbers by task id, so that runs can be pooled
          ) -> Table:
     "Record a table as CSV and Markdown with its entry in the manifest."
     made, folder = tabulate(data, caption), "timings" if timing else "tables"
-    write_text(self.dir/folder/f"{name}.csv", made.csv())
-    write_text(self.dir/folder/f"{name}.md", made.markdown())
-    self._record("table", name, caption, [f"{folder}/{name}.csv", f"{folder}/{name}.md"], timing, headline=headline)
+    texts = {"csv": made.csv(), "md": made.markdown()} | ({"problems.json": json.dumps(problems) + "\n"} if problems else {})
+    for end, text in texts.items(): write_text(self.dir/folder/f"{name}.{end}", text)
+    self._record("table", name, caption, [f"{folder}/{name}.{end}" for end in texts], timing, headline=headline)
     return made

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['CSS', 'MACROS', 'PAGE', 'data_uri', 'picture', 'grid', 'title', 'entries', 'times', 'in_short', 'build',
-           'pooled_column', 'pooled', 'pooled_caption', 'pool', 'markdown', 'readme']
+           'pooled_column', 'pooled', 'pooled_rates', 'pooled_caption', 'pool', 'markdown', 'readme']
 
-# %% ../nbs/00_report.ipynb #c53b644b
+# %% ../nbs/00_report.ipynb #7197bbcc
 import base64, csv, json, re, statistics
 from pathlib import Path
-from .records import ArtefactError, Run, digest, in_order, load_register, root, shown, significant, write_text
+from .records import ArtefactError, Run, digest, in_order, load_register, rng, root, shown, significant, write_text
 
 # %% ../nbs/00_report.ipynb #22d6d12a
 def data_uri(path) -> str:
@@ -137,7 +137,7 @@ def build(folder, # `outputs/<profile>`
     write_text(folder/"report.html", page)
     return folder/"report.html"
 
-# %% ../nbs/00_report.ipynb #69034d1a
+# %% ../nbs/00_report.ipynb #29064e05
 def pooled_column(name: str, # of the column
                   cells: list # its texts, one list a run
                  ) -> dict | None: # columns by name; None if texts differ
@@ -147,7 +147,8 @@ def pooled_column(name: str, # of the column
     if any(isinstance(x, str) and x for row in rows for x in row): return None
     return {f"{name}{end}": [None if "" in row else f(row) for row in rows] for end, f in (("", statistics.fmean), (" min", min), (" max", max))}
 
-def pooled(paths: list # CSV files of one table, one a run
+def pooled(paths: list, # CSV files of one table, one a run
+           rates: dict = {} # of `pooled_rates`: columns that take the place of those of the same name
           ) -> list | None: # dictionaries, one a row; None if columns, rows or texts differ
     "The rows of a table over several runs."
     tables = []
@@ -156,16 +157,34 @@ def pooled(paths: list # CSV files of one table, one a run
     if any(len(table) != len(tables[0]) or table[0] != tables[0][0] for table in tables): return None
     parts = [pooled_column(name, [[row[i] for row in table[1:]] for table in tables]) for i, name in enumerate(tables[0][0])]
     if None in parts: return None
-    columns = {name: column for part in parts for name, column in part.items()}
+    columns = {name: column for part in parts for name, column in part.items()} | rates
+    bounds = {f"{name}{end}" for name in rates if name.endswith((", from", ", to")) for end in (" min", " max")}
+    columns = {name: column for name, column in columns.items() if name not in bounds}
     return [dict(zip(columns, row)) for row in zip(*columns.values())]
 
-# %% ../nbs/00_report.ipynb #f4d7735d
+# %% ../nbs/00_report.ipynb #984dc7f0
+def pooled_rates(runs: list # one a run: for each column a list with, for each row, its problems' numbers by task id
+                ) -> dict: # lists by column: the mean over runs, and as `<name>, from` and `<name>, to` its 95 % interval
+    "Columns that all runs have as means over runs and problems, with intervals that hold both sources of noise."
+    from codedpo_nb.statistics import pooled as over_runs
+    out = {}
+    for name in [n for n in runs[0] if all(n in run for run in runs)]:
+        found = []
+        for i, rows in enumerate(zip(*(run[name] for run in runs))):
+            alike = all(row.keys() == rows[0].keys() for row in rows)
+            found.append(over_runs([[row[t] for t in sorted(row)] for row in rows], rng(0, "pooled", name, i), crossed=alike) if all(rows) else (None,) * 3)
+        out |= {f"{name}{end}": list(column) for end, column in zip(("", ", from", ", to"), zip(*found))}
+    return out
+
+# %% ../nbs/00_report.ipynb #232e10b4
 def pooled_caption(captions: list, # one a run
-                   seeds: list) -> str:
+                   seeds: list, rates: list = () # columns whose interval is over runs and problems
+                  ) -> str:
     "Caption of a pooled table."
     words = captions[0] if len(set(captions)) == 1 else f"{captions[0]} (In the words of the run with seed {seeds[0]}; their numbers differ between the runs.)"
     return (f"{words} Mean over the runs with {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, with the smallest and the largest value (min, max) "
-            "where the runs differ; intervals inside one run do not contain the variation between seeds.")
+            "where the runs differ; " + (f"the 95 % intervals of {', '.join(rates)} are over runs and problems (bootstrap of both); other " if rates else "")
+            + "intervals inside one run do not contain the variation between seeds.")
 
 def pool(run: Run, # of the profile itself; its stage is set to each table's
          singles: list, # folders of the single runs, one a seed
@@ -177,10 +196,12 @@ def pool(run: Run, # of the profile itself; its stage is set to each table's
     manifests = [load_register(Path(folder)/"manifest.json") for folder in singles]
     for key, entry in sorted(manifests[0].items(), key=in_order):
         if entry["kind"] != "table" or not all(key in manifest for manifest in manifests): continue
-        rows = pooled([Path(folder)/manifest[key]["files"][0] for folder, manifest in zip(singles, manifests)])
+        files = [[Path(folder)/file for file in manifest[key]["files"]] for folder, manifest in zip(singles, manifests)]
+        rates = pooled_rates([json.loads(more[0].read_text()) for _, _, *more in files]) if all(len(of) > 2 for of in files) else {}
+        rows = pooled([of[0] for of in files], rates)
         if not rows: continue
         run.stage, run.params = entry["stage"], {**entry["params"], "seed": seeds}
-        run.table(rows, key.split("/", 1)[1], pooled_caption([manifest[key]["caption"] for manifest in manifests], seeds), entry["timing"], entry["headline"])
+        run.table(rows, key.split("/", 1)[1], pooled_caption([manifest[key]["caption"] for manifest in manifests], seeds, list(rates)[::3]), entry["timing"], entry["headline"])
 
 # %% ../nbs/00_report.ipynb #ffd0677a
 def markdown(notebook) -> str:

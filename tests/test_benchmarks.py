@@ -1,5 +1,5 @@
 "Records, loaders, oracles and pass@k; the public data sets where they are present (CODEDPO_DATA, or ../shared/data)."
-import gzip, hashlib, http.server, itertools, json, math, os, subprocess, sys, threading
+import base64, copy, gzip, hashlib, http.server, itertools, json, math, os, pickle, subprocess, sys, threading, zlib
 from pathlib import Path
 
 import numpy as np
@@ -250,13 +250,106 @@ def test_broken_files_and_folders(tmp_path, monkeypatch):
         assert words in str(error.value)
     (tmp_path/"mbpp.jsonl.gz").write_bytes(gzip.compress(json.dumps(MBPP).encode())[:-9])
     with pytest.raises(B.BenchmarkError, match="cannot be read .*download it again"): B.load("mbpp", tmp_path)
-    (tmp_path/"HumanEval.jsonl").write_bytes(b'{"task_id": "\xff"}\n')
-    with pytest.raises(B.BenchmarkError, match="HumanEval.jsonl cannot be read"): B.load("humaneval", tmp_path)
+    (tmp_path/"HumanEval.jsonl").write_bytes(json.dumps(HUMANEVAL).encode() + b'\n{"task_id": "\xff"}\n')
+    with pytest.raises(B.BenchmarkError, match="HumanEval.jsonl line 2: field 'task_id' is not text in UTF-8"): B.load("humaneval", tmp_path)
+    (tmp_path/"HumanEval.parquet").write_bytes(b"PAR1")
+    with pytest.raises(B.BenchmarkError, match="is not Parquet .*download it again"): B.load("humaneval", tmp_path/"HumanEval.parquet")
     (tmp_path/"sanitized-mbpp.json").write_text('{"task_id": 1}')
     with pytest.raises(B.BenchmarkError, match="not a list of objects"): B.load("mbpp-sanitized", tmp_path)
     monkeypatch.setenv("CODEDPO_DATA", str(tmp_path))
     (tmp_path/"sanitized-mbpp.json").write_text(json.dumps([SANITIZED]))
     assert B.load("mbpp-sanitized")[0]["task_id"] == "Mbpp/8"
+
+
+CASES = [dict(input="1 2\n", output="3\n", testtype="stdin")]
+LIVE_ROW = dict(question_id="abc1", question_content="Add.", starter_code="", difficulty="easy", metadata="{}", public_test_cases=json.dumps(CASES),
+                private_test_cases=base64.b64encode(zlib.compress(pickle.dumps(json.dumps(CASES)))).decode())
+FUSION = dict(content="Add.", labels=json.dumps(dict(task_id="x/1", difficulty="easy")), test=json.dumps(dict(inputs=["1"], outputs=["1"])))
+DS1000 = dict(prompt="Double x.", reference_code="result = 2 * x", code_context="def test_execution(code): pass", metadata=dict(problem_id=0, library="Numpy"))
+BIGCODE = dict(task_id="BigCodeBench/0", complete_prompt="def inc(x):\n", code_prompt="def inc(x):\n", entry_point="inc", canonical_solution="    return x + 1",
+               libs="['os']", test="import unittest\nclass TestCases(unittest.TestCase): pass")
+ROWS = {"humaneval": HUMANEVAL, "humaneval+": PLUS, "mbpp": MBPP, "mbpp-sanitized": SANITIZED, "mbpp+": PLUS, "ds1000": DS1000, "bigcodebench": BIGCODE, "livecodebench": LIVE_ROW}
+
+@pytest.mark.parametrize("name, change, words", [
+    ("ds1000", dict(prompt=["a"]), "field 'prompt' is list, should be str"),
+    ("ds1000", dict(prompt=None), "field 'prompt' is NoneType, should be str"),
+    ("ds1000", dict(code_context=None), "field 'code_context' is NoneType, should be str"),
+    ("ds1000", dict(code_context="x = 1"), "field 'code_context' defines no function test_execution"),
+    ("ds1000", dict(reference_code=1), "field 'reference_code' is int, should be str"),
+    ("ds1000", dict(metadata="{}"), "field 'metadata' is str, should be dict"),
+    ("ds1000", dict(metadata={}), "field 'metadata' has no entry 'problem_id'"),
+    ("ds1000", dict(metadata=dict(problem_id="0", library="Numpy")), "field 'metadata.problem_id' is str, should be int"),
+    ("ds1000", dict(metadata=dict(problem_id=1)), "field 'metadata' has no entry 'library'"),
+    ("ds1000", {}, "field 'metadata.problem_id' is 'DS-1000/0' again"),
+    ("bigcodebench", dict(libs="['os'"), "field 'libs' is"), ("bigcodebench", dict(libs="{1: 2}"), "field 'libs' is"),
+    ("bigcodebench", dict(libs=["os"]), "field 'libs' is list, should be str"),
+    ("bigcodebench", dict(test="def check(): pass"), "field 'test' defines no class TestCases"),
+    ("bigcodebench", dict(test=None), "field 'test' is NoneType, should be str"),
+    ("bigcodebench", dict(code_prompt=3), "field 'code_prompt' is int, should be str"),
+    ("bigcodebench", dict(entry_point="a b"), "field 'entry_point' is 'a b', not the name of a function"),
+    ("bigcodebench", {}, "field 'task_id' is 'BigCodeBench/0' again"),
+    ("livecodebench", dict(metadata="{"), "field 'metadata' is not JSON"), ("livecodebench", dict(metadata="[]"), "field 'metadata' is list, should be dict"),
+    ("livecodebench", dict(metadata={}), "field 'metadata' is dict, should be str"),
+    ("livecodebench", dict(starter_code=None), "field 'starter_code' is NoneType, should be str"),
+    ("livecodebench", dict(public_test_cases="%"), "field 'public_test_cases' is neither JSON nor a compressed pickle"),
+    ("livecodebench", dict(private_test_cases="AAAA"), "field 'private_test_cases' is neither JSON nor a compressed pickle"),
+    ("livecodebench", dict(private_test_cases=base64.b64encode(zlib.compress(b"cos\nsystem\n.")).decode()), "field 'private_test_cases': the tests' pickle asks for os.system"),
+    ("livecodebench", dict(private_test_cases=base64.b64encode(zlib.compress(pickle.dumps("[1"))).decode()), "field 'private_test_cases' is not JSON"),
+    ("livecodebench", dict(public_test_cases="{}"), "field 'public_test_cases' is dict, should be list"),
+    ("livecodebench", dict(public_test_cases='[{"input": "1"}]'), "field 'public_test_cases[0]' has no entry 'output'"),
+    ("livecodebench", dict(public_test_cases='[{"input": 1, "output": "2"}]'), "field 'public_test_cases[0].input' is int, should be str"),
+    ("livecodebench", dict(public_test_cases="[3]"), "field 'public_test_cases[0]' is int, should be dict"),
+    ("livecodebench", dict(metadata='{"func_name": "f"}'), "field 'public_test_cases[0].input' is not JSON"),
+    ("livecodebench", dict(public_test_cases="[]", private_test_cases="[]"), "field 'tests' is empty"),
+    ("livecodebench", {}, "field 'question_id' is 'abc1' again"),
+])
+def test_malformed_rows_of_the_other_kinds(tmp_path, name, change, words):
+    path = lines(tmp_path/"rows.jsonl", ROWS[name], ROWS[name] | change)
+    with pytest.raises(B.BenchmarkError) as error: B.load(name, path)
+    assert words in str(error.value) and f"{path} line 2" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change, words", [
+    (dict(labels="{}"), "field 'labels' has no entry 'task_id'"), (dict(labels="x"), "field 'labels' is not JSON"),
+    (dict(test='{"inputs": ["1"], "outputs": []}'), "field 'test' has 1 inputs and 0 outputs"),
+    (dict(test='{"inputs": [1], "outputs": ["1"]}'), "field 'test.inputs[0]' is int, should be str"), ({}, "field 'labels' is 'x/1' again")])
+def test_malformed_rows_in_the_format_of_sandbox_fusion(tmp_path, change, words):
+    path = lines(tmp_path/"rows.jsonl", FUSION, FUSION | change)
+    with pytest.raises(B.BenchmarkError) as error: B.load("livecodebench", path)
+    assert words in str(error.value) and f"{path} line 2" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_missing_field_bad_byte_and_half_character_is_named(tmp_path, name):
+    needed = [f for f in ROWS[name] if f not in {"test_imports", "test_setup_code", "challenge_test_list"}]
+    for field in needed:
+        with pytest.raises(B.BenchmarkError, match=f"line 1: field '{field}' is missing"): B.load(name, lines(tmp_path/"rows.jsonl", without(ROWS[name], field)))
+    for field in (f for f in needed if isinstance(ROWS[name][f], str)):
+        for bad in (b"\xe9", b"\\ud83d"):
+            text = json.dumps(ROWS[name] | {field: "@@"}).encode().replace(b"@@", bad)
+            (tmp_path/"rows.jsonl").write_bytes(json.dumps(ROWS[name]).encode() + b"\n" + text)
+            with pytest.raises(B.BenchmarkError, match=f"line 2: field '{field}' is not text in UTF-8"): B.load(name, tmp_path/"rows.jsonl")
+
+
+def places(value, path=()):
+    "Paths to everything inside a JSON value."
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else (): yield from places(inner, (*path, key))
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_row_of_json_makes_a_reader_fall_over(data):
+    "Whatever stands at one place of a good row: a record, or one sentence with the place."
+    name = data.draw(st.sampled_from(sorted(ROWS)))
+    row = copy.deepcopy(ROWS[name])
+    path = data.draw(st.sampled_from([p for p in places(row) if p]))
+    holder = row
+    for key in path[:-1]: holder = holder[key]
+    odd = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), lambda x: st.lists(x, max_size=2) | st.dictionaries(st.text(max_size=3), x, max_size=2))
+    holder[path[-1]] = data.draw(odd | odd.map(json.dumps))
+    try: [p] = B.to_problems(name, [("f line 1", row)])
+    except B.BenchmarkError as e: assert str(e).startswith("f line 1") and "\n" not in str(e)
+    else: B.validate(p)
 
 
 # ------------------------------------------------------------------ downloads
@@ -278,7 +371,7 @@ def test_a_download_is_checked_and_kept(server, tmp_path, monkeypatch):
     www, url, asked = server
     data = gzip.compress(json.dumps(HUMANEVAL).encode())
     (www/"HumanEval.jsonl.gz").write_bytes(data)
-    monkeypatch.setitem(B.SOURCES, "humaneval", (f"{url}/HumanEval.jsonl.gz", hashlib.sha256(data).hexdigest()))
+    monkeypatch.setitem(B.SOURCES, "humaneval", ("", f"{url}/HumanEval.jsonl.gz#sha256={hashlib.sha256(data).hexdigest()}"))
     for _ in range(2): assert B.download("humaneval", tmp_path/"cache")[0]["entry_point"] == "inc"
     assert len(asked) == 1
     next((tmp_path/"cache").rglob("*.gz")).write_bytes(b"damaged")  # fetched again, not believed
@@ -288,12 +381,126 @@ def test_a_download_is_checked_and_kept(server, tmp_path, monkeypatch):
 def test_a_wrong_or_missing_download_is_refused(server, tmp_path, monkeypatch):
     www, url, _ = server
     (www/"f").write_bytes(b"other")
-    with pytest.raises(B.BenchmarkError, match="nothing was kept"): B.fetch(f"{url}/f", "0" * 64, tmp_path/"cache")
-    with pytest.raises(B.BenchmarkError, match="cannot be downloaded .*set CODEDPO_DATA"): B.fetch(f"{url}/g", "0" * 64, tmp_path/"cache")
-    assert not list((tmp_path/"cache").rglob("*"))
-    with pytest.raises(B.BenchmarkError, match="no release with a known checksum"): B.download("mbpp", tmp_path)
+    with pytest.raises(B.BenchmarkError) as error: B.load("humaneval", f"{url}/f#sha256={'0' * 64}", tmp_path/"cache")
+    assert f"{url}/f has SHA-256 {hashlib.sha256(b'other').hexdigest()}, expected {'0' * 64}; the file changed" in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(B.BenchmarkError, match=r"/g cannot be downloaded \(HTTP 404\); download it elsewhere and put it at .*cache.*/g, or into a folder"):
+        B.fetch(f"{url}/g", "0" * 64, tmp_path/"cache")
+    assert not [p for p in (tmp_path/"cache").rglob("*") if p.is_file()]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path/"xdg"))
     assert B.cache_folder() == tmp_path/"xdg"/"codedpo_nb"
+
+
+def test_no_network_says_where_to_put_the_file(tmp_path):
+    "Nothing listens at port 9 of this machine; the file put where the sentence says is then used."
+    text = json.dumps(HUMANEVAL)
+    source = f"http://127.0.0.1:9/h.jsonl#sha256={hashlib.sha256(text.encode()).hexdigest()}"
+    with pytest.raises(B.BenchmarkError, match=r"\(ConnectionError\); download it elsewhere and put it at") as error: B.load("humaneval", source, tmp_path)
+    by_hand = Path(str(error.value).split(" put it at ")[1].split(", or into")[0])
+    by_hand.parent.mkdir(parents=True, exist_ok=True)
+    by_hand.write_text(text)
+    assert B.load("humaneval", source, tmp_path)[0]["entry_point"] == "inc"
+
+
+def test_the_first_download_decides_where_no_sum_is_known(server, tmp_path):
+    www, url, asked = server
+    lines(www/"h.jsonl", HUMANEVAL)
+    for _ in range(2): assert B.load("humaneval", f"{url}/h.jsonl", tmp_path/"cache")[0]["task_id"] == "HumanEval/0"
+    assert len(asked) == 1
+    lines(www/"h.jsonl", HUMANEVAL | dict(task_id="HumanEval/9"))
+    lines(next((tmp_path/"cache").glob("*/h.jsonl")), HUMANEVAL | dict(task_id="HumanEval/5"))  # changed on this disk, and then at the publisher's
+    with pytest.raises(B.BenchmarkError, match="when it was first downloaded; take a fixed revision of it, or delete") as error: B.load("humaneval", f"{url}/h.jsonl", tmp_path/"cache")
+    Path(str(error.value).split("or delete ")[1].split(" to accept")[0]).unlink()
+    next((tmp_path/"cache").glob("*/h.jsonl")).unlink()
+    assert B.load("humaneval", f"{url}/h.jsonl", tmp_path/"cache")[0]["task_id"] == "HumanEval/9"
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    "The hub's library with a folder in place of its network: what it is asked for is copied into the layout of its cache."
+    library, asked = pytest.importorskip("huggingface_hub"), []
+    (tmp_path/"remote").mkdir()
+    def fake(repo, file, *, repo_type, revision, cache_dir, local_files_only=False):
+        assert repo_type == "dataset"
+        place = Path(cache_dir)/f"datasets--{repo.replace('/', '--')}/snapshots/{revision or COMMIT}"/file
+        if place.is_file(): return str(place)
+        if local_files_only: raise library.errors.LocalEntryNotFoundError("not in the cache\nat all")
+        asked.append(file)
+        if not (tmp_path/"remote"/Path(file).name).is_file(): raise library.errors.LocalEntryNotFoundError("no network\nat all")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes((tmp_path/"remote"/Path(file).name).read_bytes())
+        return str(place)
+    monkeypatch.setattr(library, "hf_hub_download", fake)
+    return tmp_path/"remote", asked
+
+
+def test_a_file_of_the_hub_is_asked_for_once_and_checked(hub, tmp_path):
+    remote, asked = hub
+    text = lines(remote/"h.jsonl", HUMANEVAL).read_bytes()
+    good = f"hub:me/data@{COMMIT}/h.jsonl#sha256={hashlib.sha256(text).hexdigest()}"
+    for _ in range(2): assert B.load("humaneval", good, tmp_path/"cache")[0]["entry_point"] == "inc"
+    assert len(asked) == 1
+    with pytest.raises(B.BenchmarkError) as error: B.load("humaneval", f"hub:me/data/h.jsonl#sha256={'0' * 64}", tmp_path/"cache")
+    assert f"hub:me/data/h.jsonl has SHA-256 {hashlib.sha256(text).hexdigest()}, expected {'0' * 64}" in str(error.value)
+    with pytest.raises(B.BenchmarkError, match=r"hub:me/data/g.jsonl cannot be downloaded .*and pass the path of the file in place of the address") as error: B.load("humaneval", "hub:me/data/g.jsonl", tmp_path/"cache")
+    assert "\n" not in str(error.value)
+    with pytest.raises(B.BenchmarkError, match="is no data set of the hub; write hub:owner/name"): B.load("humaneval", "hub:nobody", tmp_path/"cache")
+
+
+def test_a_branch_of_the_hub_stays_what_it_was_at_first(hub, tmp_path):
+    remote, asked = hub
+    lines(remote/"h.jsonl", HUMANEVAL)
+    assert B.load("humaneval", "hub:me/data@main/h.jsonl", tmp_path/"cache")
+    lines(remote/"h.jsonl", HUMANEVAL | dict(task_id="HumanEval/9"))
+    assert B.load("humaneval", "hub:me/data@main/h.jsonl", tmp_path/"cache")[0]["task_id"] == "HumanEval/0" and len(asked) == 1
+    next((tmp_path/"cache").rglob("h.jsonl")).unlink()
+    with pytest.raises(B.BenchmarkError, match="when it was first downloaded"): B.load("humaneval", "hub:me/data@main/h.jsonl", tmp_path/"cache")
+
+
+def test_a_known_data_set_needs_no_file_name(hub, tmp_path, monkeypatch):
+    import pyarrow, pyarrow.parquet
+    remote, asked = hub
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([HUMANEVAL]), remote/"test-00000-of-00001.parquet")
+    assert B.load("humaneval", "hub:openai/openai_humaneval", tmp_path/"cache")[0]["entry_point"] == "inc"
+    assert asked == ["openai_humaneval/test-00000-of-00001.parquet"]
+    called = {}
+    monkeypatch.setattr(B, "from_hub", lambda name, repo, **options: called.update(repo=repo, **options) or [name])
+    assert B.load("humaneval+", "hub:evalplus/humanevalplus") == ["humaneval+"] and called["repo"] == "evalplus/humanevalplus"
+
+
+def test_the_library_of_the_hub_finds_its_own_cache_offline(tmp_path, monkeypatch):
+    "The real library: a file laid out as in its cache is taken by commit, and what is absent is one sentence."
+    constants = pytest.importorskip("huggingface_hub").constants
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    folder = tmp_path/f"hub/datasets--me--data/snapshots/{COMMIT}"
+    folder.mkdir(parents=True)
+    lines(folder/"h.jsonl", HUMANEVAL)
+    assert B.load("humaneval", f"hub:me/data@{COMMIT}/h.jsonl", tmp_path)[0]["entry_point"] == "inc"
+    with pytest.raises(B.BenchmarkError, match="cannot be downloaded"): B.load("humaneval", f"hub:me/data@{COMMIT}/g.jsonl", tmp_path)
+
+
+def test_every_benchmark_says_where_it_comes_from():
+    assert {row["benchmark"] for row in suites.rules()} == set(B.BENCHMARKS) <= set(B.SOURCES)
+    for row in suites.rules(): assert row["checked by"] and (row["hub"] or row["release"])
+    for name, places in B.SOURCES.items():
+        for place in filter(None, places): assert B.address(name, place)["sha256"] is None or len(B.address(name, place)["sha256"]) == 64
+
+
+@pytest.mark.parametrize("name", ["humaneval", "humaneval+", "mbpp+"])
+def test_known_sums_are_those_of_the_files(load, name):
+    load(name)
+    assert hashlib.sha256(B.find(name, DATA).read_bytes()).hexdigest() == B.address(name, B.SOURCES[name][1])["sha256"]
+
+
+@pytest.mark.parametrize("name", ["mbpp", "mbpp-sanitized"])
+def test_known_sums_of_mbpp_follow_from_the_rows(load, name):
+    "The copies at hand are stored otherwise; written as the release writes them, the rows have its sum."
+    load(name)
+    rows = [row for _, row in B.read_rows(B.find(name, DATA))]
+    text = json.dumps(rows) if name == "mbpp-sanitized" else "".join(json.dumps(row) + "\n" for row in rows)
+    if len(rows) != SIZES[name]: pytest.skip(f"the file of {name} holds a part of it")
+    assert hashlib.sha256(text.encode()).hexdigest() == B.address(name, B.SOURCES[name][1])["sha256"]
 
 
 def test_hub(tmp_path, monkeypatch):

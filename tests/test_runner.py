@@ -1,5 +1,5 @@
 """The runner on small throw-away pipelines: order, skipping, failures, crashes, bad input."""
-import io, json, os, re, signal, subprocess, sys, time
+import csv, io, json, os, re, signal, subprocess, sys, time
 
 import psutil
 import pytest
@@ -311,6 +311,33 @@ def test_seeds_run_the_chain_once_each_and_pool_the_tables(seeded):
     edit(seeded/"nbs/01_sum.ipynb", '\\"total\\", \\"The', '\\"whole\\", \\"The')
     assert many() == ["01_sum"] * 2
     assert not (out/"many/tables/total.csv").exists() and (out/"many/tables/whole.csv").exists(), "what is no longer pooled goes"
+
+
+def test_rates_are_pooled_over_runs_and_problems(tmp_path):
+    "A table with its problems' numbers: the interval is that of `statistics.pooled`, and wider than the runs' own where the runs differ."
+    from codedpo_nb import report, statistics
+    from codedpo_nb.records import Run, rng
+    draw = rng(3, "rates")
+    for crossed in (True, False):
+        table = [{f"t{i + 40 * k * (not crossed)}": float(draw.random() < p) for i in range(40)} for k, p in enumerate((.2, .5, .8))]
+        for k, row in enumerate(table):
+            own = statistics.wilson(int(sum(row.values())), 40)
+            single = Run(f"x{crossed}-seed{k}", "06_eval", dict(seed=k), home=tmp_path)
+            single.table([dict(zip(("model", "problems", "rate", "rate, from", "rate, to"), ("base", 40, *own)))], "rates", "Rates.", problems={"rate": [row]})
+        whole = Run(f"x{crossed}", "", {}, home=tmp_path)
+        report.pool(whole, [tmp_path/f"outputs/x{crossed}-seed{k}" for k in range(3)], [0, 1, 2])
+        [row] = csv.DictReader((whole.dir/"tables/rates.csv").open())
+        expected = statistics.pooled([[of[t] for t in sorted(of)] for of in table], rng(0, "pooled", "rate", 0), crossed)
+        assert [float(row[c]) for c in ("rate", "rate, from", "rate, to")] == pytest.approx(expected, abs=1e-5)
+        assert list(row) == ["model", "problems", "rate", "rate min", "rate max", "rate, from", "rate, to"] and row["problems"] == "40"
+        assert expected[2] - expected[1] > 1.5 * (own[2] - own[1]), "one run's interval forgets that runs differ"
+        caption = load_register(whole.dir/"manifest.json")["tables/rates"]["caption"]
+        assert "the 95 % intervals of rate are over runs and problems" in caption and report.build(whole.dir).exists()
+
+
+def test_a_rate_nobody_has_is_left_open():
+    from codedpo_nb import report
+    assert report.pooled_rates([{"a": [{}], "b": [dict(p=1.)]}, {"a": [dict(p=1.)]}]) == {"a": [None], "a, from": [None], "a, to": [None]}
 
 
 def test_one_of_several_seeds_and_a_failure_in_it(seeded):

@@ -7,8 +7,8 @@ __all__ = ['REGIMES', 'READINGS', 'credible_tests', 'passing_solutions', 'calls_
            'pick_fastest', 'efficiency_pairs', 'paired_ratio', 'noise_band', 'verdict', 'compare_speed',
            'hardware_counter', 'passed_failed', 'quick_slow', 'released_quick_slow', 'released_all', 'all_pairs',
            'fastest_slowest', 'fastest_random', 'top_rest', 'draw_pair', 'regime_facts', 'weighted_median', 'speed_up',
-           'dps', 'beyond', 'enamel_score', 'eff_at_k', 'effibench', 'timing_loop', 'loop_labels', 'loop_parts',
-           'compile_share', 'label_ratios', 'chosen_by', 'layouts_first', 'audit_row', 'short_reward', 'resolved']
+           'dps', 'beyond', 'timing_loop', 'loop_labels', 'loop_parts', 'compile_share', 'label_ratios', 'chosen_by',
+           'layouts_first', 'audit_row', 'short_reward', 'resolved']
 
 # %% ../nbs/03_efficiency.ipynb #e8bb9ebe
 import ast, math
@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-# %% ../nbs/03_efficiency.ipynb #0db4766c
+# %% ../nbs/03_efficiency.ipynb #041ffe2d
 from . import sandbox
+from .efficiency_suites import eff_at_k, effibench, enamel_score
 from .selfverify import as_preference, best_first, bootstrap, canonical_source, kendall, spearman
 
 # %% ../nbs/03_efficiency.ipynb #140b5de8
@@ -106,7 +107,7 @@ def noise_band(first, second, level: float=.99, draws: int=1000) -> float: # (ro
     medians = np.median(differences[picked].reshape(draws, -1), axis=1)
     return float(np.exp(np.quantile(np.abs(medians), level)))
 
-# %% ../nbs/03_efficiency.ipynb #1e3f595e
+# %% ../nbs/03_efficiency.ipynb #bb660b74
 def verdict(ratio: float, band: float, least: float=1.1) -> str: # old over new seconds; noise band; ratio from which a difference counts
     "One of `faster`, `slower` and `equal`; the last means that no difference of `least` beyond the noise was shown."
     if max(ratio, 1 / ratio) < least or max(ratio, 1 / ratio) <= band: return "equal"
@@ -231,32 +232,6 @@ def beyond(cost: float, references, right: bool=True) -> float: # (references,) 
     low, high = min(references), max(references)
     if not right: return 0.
     return (high - min(max(cost, low), high)) / (high - low) if high > low else float(cost <= high)
-
-# %% ../nbs/03_efficiency.ipynb #492a987e
-def enamel_score(cost, reference, # (levels,) worst cost of a right program and of an expert's, smallest inputs first
-                 weights=None,    # (levels,) of the levels, equal by default
-                 patience: float=2.) -> float: # the limit in costs of the expert's dearest level
-    "ENAMEL's score of one program: 0 from the limit on, 1 for the expert's cost, more for less; after a level beyond the limit the rest counts 0."
-    cost, reference = np.asarray(cost, float), np.asarray(reference, float)
-    limit = patience * reference.max()
-    in_time = np.minimum.accumulate(cost < limit)
-    return float(np.average(np.where(in_time, (limit - np.minimum(cost, limit)) / (limit - reference), 0), weights=weights))
-
-def eff_at_k(scores, k: int) -> float: # (samples,) with 0 for wrong ones
-    "Expected best score of `k` samples of a problem, drawn without replacement (ENAMEL)."
-    n, ordered = len(scores), sorted(scores)
-    if not 1 <= k <= n: raise ValueError(f"eff@{k} needs at least {k} samples a problem, there are n={n}; draw more or lower k")
-    return sum(math.comb(r - 1, k - 1) * e for r, e in enumerate(ordered, 1)) / math.comb(n, k)
-
-# %% ../nbs/03_efficiency.ipynb #dd535ba3
-def effibench(used: dict,         # quantity -> (problems,) of the programs, such as dict(ET=..., MU=..., TMU=...)
-              canonical: dict) -> dict: # the same of the canonical solutions
-    "EffiBench's mean of each quantity and its normalised form: `ET` and `NET`, a ratio of sums; beside it `NET of ratios`, the mean of ratios."
-    out = {}
-    for name in used:
-        mine, theirs = np.asarray(used[name], float), np.asarray(canonical[name], float)
-        out |= {name: float(mine.mean()), f"N{name}": float(mine.sum() / theirs.sum()), f"N{name} of ratios": float((mine / theirs).mean())}
-    return out
 
 # %% ../nbs/03_efficiency.ipynb #f2b78dc9
 def timing_loop(text: str, # solution and tests, as one program

@@ -32,7 +32,7 @@ def _rows_of(path):
             try: yield f"{path}, line {n}", json.loads(line)
             except ValueError as error: raise BenchmarkError(f"{path}, line {n}: no JSON ({error}); download the file again") from None
 
-# %% ../nbs/00_languages.ipynb #2dfdf9b7
+# %% ../nbs/00_languages.ipynb #bd8418d2
 def _file_of(language, folder):
     from codedpo_nb.benchmarks import BenchmarkError, data_folder
     folder = data_folder(folder)
@@ -44,13 +44,14 @@ def _file_of(language, folder):
     raise BenchmarkError(f"no HumanEvalPack in {language} below {folder}; put humanevalpack/{language}.jsonl.gz there")
 
 def load(language,      # key of `LANGUAGES`
-         source=None):  # folder, hub name such as "bigcode/humanevalpack", or None for CODEDPO_DATA
+         source=None):  # folder, hub name such as "bigcode/humanevalpack", address as for `benchmarks.load`, or None for CODEDPO_DATA
     "HumanEvalPack in one language: rows of the data set, each with `language`."
-    from codedpo_nb.benchmarks import BenchmarkError
+    from codedpo_nb.benchmarks import BenchmarkError, is_remote, located, read_rows
     hub = isinstance(source, str) and re.fullmatch(r"[\w-]+/[\w.-]+", source) and not os.path.isdir(source)
     if hub:
         from datasets import load_dataset
         found = [(f"{source}, row {i}", dict(row)) for i, row in enumerate(load_dataset(source, _known(language), split="test"))]
+    elif is_remote(source): found = read_rows(located(f"humanevalpack/{_known(language)}", source))
     else: found = list(_rows_of(_file_of(_known(language), source)))
     for where, row in found:
         for field in _FIELDS + ["import", "test_setup"] * (language == "go"):
@@ -631,7 +632,7 @@ def _command(bench, memory):
     if bench.language == "rust": return [f"{bench.work}/program", "--test-threads=1"], dict(RUST_BACKTRACE="0")
     return [f"{bench.work}/program"], env
 
-# %% ../nbs/00_languages.ipynb #2b022fc6
+# %% ../nbs/00_languages.ipynb #26c5addc
 _MEMORY = r"std::bad_alloc|OutOfMemoryError|memory allocation of \d+ bytes failed|heap out of memory|Array buffer allocation failed|out of memory"
 _FAIL = r"Assertion `|AssertionError|Assertion failed|assertion [`\w]|assertion failed|Error Trace:"
 _ERROR = dict(cpp=r"instance of '(?:\w+::)*(\w+)", java=r'Exception in thread "[^"]*" (?:\w+\.)*(\w+)', js=r"(?m)^(?:Uncaught )?(\w*Error)\b", rust=r"\b(panic)ked at", go=r"(?m)^(panic):")

@@ -12,9 +12,9 @@ from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 
-# %% ../nbs/00_suites.ipynb #384c7e48
+# %% ../nbs/00_suites.ipynb #63be6fb3
 from . import sandbox
-from .benchmarks import BENCHMARKS, BenchmarkError, assemble, pack
+from .benchmarks import BENCHMARKS, BenchmarkError, assemble, origin, pack
 
 # %% ../nbs/00_suites.ipynb #f0107864
 def outcome(verdicts: list) -> str: # of the sandbox
@@ -50,7 +50,7 @@ def run_by_limits(programs: list, tests: list, limits: list, court, profiles=("p
             places = [i for i in places if lacks_library(out[i])]
     return out
 
-# %% ../nbs/00_suites.ipynb #dff969ba
+# %% ../nbs/00_suites.ipynb #c259bbc2
 PACKED = ("humaneval+", "mbpp+")
 EVALPLUS = sandbox.Limits(cpu=1.0, first=0, wall=10.0, memory=4096, timeouts=1)
 ENOUGH = 0.25   # CPU seconds in which nearly every right answer has done all inputs
@@ -132,7 +132,7 @@ def judge(
         found = iter(way([p for p, _ in flat], [a for _, a in flat], court, form))
     return [[next(found) for _ in group] for group in answers]
 
-# %% ../nbs/00_suites.ipynb #75e250c0
+# %% ../nbs/00_suites.ipynb #f7245740
 RULES = {  # name: licence, tests, comparison, deviations
     "humaneval": ("MIT", "one function `check`", "assertions", "CPU instead of wall-clock seconds"),
     "humaneval+": ("Apache-2.0", "inputs, base and plus", "equality; floats within `atol` or 1e-6", "CPU seconds; values of different shape are never close; HumanEval/32 is judged, EvalPlus 0.3.1 rejects every answer to it"),
@@ -145,11 +145,11 @@ RULES = {  # name: licence, tests, comparison, deviations
 }
 
 def rules() -> list:
-    "Rows `benchmark, licence, editions, CPU seconds, memory, profile, tests, comparison, deviations`, one a benchmark."
+    "Rows `benchmark, hub, release, checked by, licence, editions, CPU seconds, memory, profile, tests, comparison, deviations`, one a benchmark."
     out = []
     for name, (licence, tests, comparison, deviations) in RULES.items():
         limits, editions = EVALPLUS if name in PACKED else LIMITS[name], BENCHMARKS[name][2]
-        out.append({"benchmark": name, "licence": licence, "editions": "; ".join(f"{n} problems: {e}" for n, e in editions.items()), "CPU seconds": limits.cpu,
+        out.append({"benchmark": name, **origin(name), "licence": licence, "editions": "; ".join(f"{n} problems: {e}" for n, e in editions.items()), "CPU seconds": limits.cpu,
                     "memory, MiB": limits.memory, "profile": PROFILES.get(name, "pure, else scientific"), "tests": tests, "comparison": comparison, "deviations": deviations})
     return out
 

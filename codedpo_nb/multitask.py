@@ -65,17 +65,18 @@ def coba(history, # (steps, tasks): validation losses, from the first step on
     least = 1 / (10 * tasks)
     return least + (1 - tasks * least) * mixed
 
-# %% ../nbs/00_multitask.ipynb #30902083
+# %% ../nbs/00_multitask.ipynb #6118567b
 WEIGHTINGS = {**{f"case{i}": i for i in (1, 2, 3, 4)}, "selfpaced": 3, "coba": 3}  # and the case whose weights they are
-WARM_UP = 100  # steps of equal weights before `coba` and `selfpaced` begin, as in MFTCoder
+WARM_UP = 100  # most steps of equal weights before `coba` and `selfpaced` begin, MFTCoder's value
 
 def weights_now(weighting: str, history: list, # one of `WEIGHTINGS`; validation losses so far
                 tasks: int, warm_up: int = WARM_UP) -> np.ndarray: # number of tasks
-    "Weights for the next step."
-    if weighting not in ("selfpaced", "coba") or len(history) <= max(1, warm_up): return np.full(tasks, 1 / tasks)
-    return self_paced(history) if weighting == "selfpaced" else coba(history)
+    "Weights for the next step. Slopes go over the last `warm_up` losses, or twice as many for `coba`."
+    warm_up = max(2, warm_up)
+    if weighting not in ("selfpaced", "coba") or len(history) <= warm_up: return np.full(tasks, 1 / tasks)
+    return self_paced(history, warm_up) if weighting == "selfpaced" else coba(history, 2 * warm_up)
 
-# %% ../nbs/00_multitask.ipynb #5f9091a5
+# %% ../nbs/00_multitask.ipynb #be72b353
 class WithTask:
     "A collator that keeps the number of each row's task."
     def __init__(self, collate): self.collate = collate
@@ -85,9 +86,9 @@ class WithTask:
 
 class TaskTrainer(SFTTrainer):
     "TRL's trainer with the loss of `task_loss`. Its data sets have a column `task`, a number; every batch is whole (no accumulation)."
-    def __init__(self, *args, names: list, weighting: str, warm_up: int = WARM_UP, **kwargs): # names of the tasks; one of `WEIGHTINGS`
+    def __init__(self, *args, names: list, weighting: str, **kwargs): # names of the tasks; one of `WEIGHTINGS`
         super().__init__(*args, **kwargs)
-        self.names, self.weighting, self.warm_up, self.data_collator, self.probes = names, weighting, warm_up, WithTask(self.data_collator), None
+        self.names, self.weighting, self.data_collator, self.probes = names, weighting, WithTask(self.data_collator), None
 
     def _set_signature_columns_if_needed(self):
         super()._set_signature_columns_if_needed()
@@ -98,14 +99,19 @@ class TaskTrainer(SFTTrainer):
         return {name: task_loss(-out.log_probs[tasks == t], out.label_mask[tasks == t], tasks[tasks == t], 1).item()
                 for t, name in enumerate(self.names) if (tasks == t).any()}
 
+    def warm_up(self) -> int:
+        "Steps until every validation row was seen once, at most `WARM_UP`."
+        return min(WARM_UP, max(map(len, self.probes)))
+
+    def batches(self, task: int) -> list:
+        "The validation batches of one task."
+        rows, size = [{k: row[k] for k in self._signature_columns if k in row} for row in self.eval_dataset if row["task"] == task], self.args.per_device_eval_batch_size
+        return [self.data_collator(rows[i:i + size]) for i in range(0, len(rows), size)]
+
     def probe(self, model) -> list:
         "Measure and log one validation batch of each task; all losses so far, `(steps, tasks)`."
         history = [row["task_losses"] for row in self.state.log_history if "task_losses" in row]
-        if self.probes is None:
-            self.probes, size = [], self.args.per_device_eval_batch_size
-            for t in range(len(self.names)):
-                rows = [{k: row[k] for k in self._signature_columns if k in row} for row in self.eval_dataset if row["task"] == t]
-                self.probes.append([self.data_collator(rows[i:i + size]) for i in range(0, len(rows), size)])
+        if self.probes is None: self.probes = list(map(self.batches, range(len(self.names))))
         model.eval()
         with torch.no_grad(): found = [self.measured(model, batches[len(history) % len(batches)]) for batches in self.probes]
         model.train()
@@ -120,8 +126,8 @@ class TaskTrainer(SFTTrainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         tasks = inputs.pop("task")
         if not self.model.training: return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        adaptive = self.weighting in ("selfpaced", "coba")
-        weights = weights_now(self.weighting, self.probe(model) if adaptive else [], len(self.names), self.warm_up)
+        history = self.probe(model) if self.weighting in ("selfpaced", "coba") else []
+        weights = weights_now(self.weighting, history, len(self.names), self.warm_up() if history else WARM_UP)
         out = model(**inputs, use_cache=False, fused_lm_head=True)
         for name, loss in self.each_task(out, tasks).items(): self._metrics["train"][f"{name}_loss"].append(loss)
         for name, weight in zip(self.names, weights): self._metrics["train"][f"{name}_weight"].append(float(weight))

@@ -66,6 +66,14 @@ def test_weights_are_equal_in_the_warm_up_and_for_fixed_cases():
     for how in ("selfpaced", "coba"): assert abs(mt.weights_now(how, history, 2, warm_up=2)[0] - .5) > .1
 
 
+def test_long_runs_have_mftcoders_lengths_and_short_ones_twice_their_warm_up():
+    history = 1 + np.random.default_rng(0).random((260, 3))
+    assert mt.weights_now("coba", history, 3) == pytest.approx(mt.coba(history, 200))
+    assert mt.weights_now("selfpaced", history, 3) == pytest.approx(mt.self_paced(history, 100))
+    assert mt.weights_now("coba", history, 3, warm_up=4) == pytest.approx(mt.coba(history, 8))
+    assert mt.weights_now("coba", history[:4], 3, warm_up=4) == pytest.approx([1 / 3] * 3)
+
+
 @pytest.fixture
 def two(rows):
     "Rows of two tasks, and some held out."
@@ -79,8 +87,7 @@ def test_case_1_is_trl(two, tiny, tmp_path):
     for key in ("loss", "eval_loss", "grad_norm"): assert sft.curve(weighted, key)[1] == pytest.approx(sft.curve(plain, key)[1], rel=1e-4)
 
 
-def test_adaptive_weights_are_used_logged_and_survive_a_break(two, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(mt.TaskTrainer.__init__, "__kwdefaults__", dict(warm_up=2))
+def test_adaptive_weights_are_used_logged_and_survive_a_break(two, tiny, tmp_path):
     how = dict(lr=3e-3, epochs=2, batch=8, valid=two[1], weighting="coba")
     log = sft.fit_sft(two[0], tiny, tmp_path/"whole", **how)
     probes = [row["task_losses"] for row in log if "task_losses" in row]

@@ -1,6 +1,6 @@
 """Judging answers: the same samples scored by EvalPlus and by this project, the ground truth of every benchmark, and published samples of a model.
 
-    python benchmarks/evaluation.py [--quick] [--data DIR] [--peers DIR]
+    python benchmarks/evaluation.py [--quick] [--data DIR] [--peers DIR] [--parts evalplus truth codegen languages]
 
 `--data` (or CODEDPO_DATA) is the folder with the benchmark files. `--peers` is the virtual environment with EvalPlus, made if it is absent; what it
 needs only for asking models or for downloads is left out. Both programs start from nothing but the ground truth, which each has computed before, and
@@ -10,7 +10,8 @@ sandbox, import harmless modules, and open no file.
 
 The last line is one JSON object: `cpu_vs_evalplus` is this project's CPU time divided by EvalPlus's; `same_verdicts` is whether base and plus verdicts
 are the same for every sample of a problem whose canonical solution EvalPlus accepts (0.3.1 accepts none for HumanEval/32: its special comparison
-forgets to count the inputs); `seconds_per_program` is by language. A figure that could not be had is null, and a sentence above it says why."""
+forgets to count the inputs); `seconds_per_program` is by language. A figure that was not asked for is null; so is one that could
+not be had, and a sentence above it says why."""
 import argparse, ast, importlib, json, os, resource, subprocess, sys, tempfile, types
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ from sandbox import harmless, install, table
 
 MORE = "termcolor appdirs tempdir fire rich tree-sitter tree-sitter-python stop-sequencer".split()   # what importing EvalPlus takes
 SETS = {"humaneval": ("humaneval+", "HUMANEVAL_OVERRIDE_PATH"), "mbpp": ("mbpp+", "MBPP_OVERRIDE_PATH")}
+PARTS = "evalplus truth codegen languages".split()
 KEYS = "cpu_vs_evalplus same_verdicts seconds_per_program".split()
 
 
@@ -180,6 +182,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="a part of the samples")
     parser.add_argument("--data", type=Path, default=os.environ.get("CODEDPO_DATA"))
     parser.add_argument("--peers", type=Path)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all of them by default")
     for hidden in ("--peer", "--ours", "--samples", "--home"): parser.add_argument(hidden, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -217,10 +220,10 @@ def main():
     out = dict.fromkeys(KEYS)
     if not folder.is_dir(): print(f"{folder} does not exist, so nothing was judged; name the folder with --data or CODEDPO_DATA.")
     else:
-        against_evalplus(args, folder, out)
-        show(truths(folder, args.quick))
-        show(codegen_scores(folder, 200 if args.quick else None))
-        out["seconds_per_program"] = languages(folder)
+        if "evalplus" in args.parts: against_evalplus(args, folder, out)
+        if "truth" in args.parts: show(truths(folder, args.quick))
+        if "codegen" in args.parts: show(codegen_scores(folder, 200 if args.quick else None))
+        if "languages" in args.parts: out["seconds_per_program"] = languages(folder)
     print(json.dumps(out))
 
 if __name__ == "__main__": main()

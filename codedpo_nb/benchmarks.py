@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['FIELDS', 'FORMS', 'STOPS', 'AS_SETS', 'NOT_NONE', 'NO_TEXT', 'EACH_TUPLE', 'LISTS_OF_TUPLES', 'FIRST_OF_TUPLES',
-           'FIRST_TUPLE', 'SECOND_TUPLE', 'TUPLES_OF_TUPLES', 'ALL_TUPLES', 'UNITTEST', 'LINES', 'STARS', 'PREAMBLE',
-           'RAW', 'EVALPLUS', 'GOOGLE', 'MBPP_HUB', 'PACK_HUB', 'FILE', 'SOURCES', 'BENCHMARKS', 'KINDS', 'OWN_KINDS',
-           'NAMED_BY', 'ITEMS', 'MAY_BE_EMPTY', 'BenchmarkError', 'problem', 'validate', 'assemble', 'cut', 'is_floats',
-           'close', 'agree', 'is_root', 'pyramid_surface', 'digit_distance', 'accepts', 'Oracle', 'literal',
-           'comparison_code', 'oracle_code', 'oracle_test', 'expected_calls', 'oracle_head', 'freeze', 'freeze_all',
-           'shortened', 'checker', 'packed_set', 'pack', 'read_rows', 'parquet_rows', 'list_rows', 'parsed', 'json_row',
-           'from_humaneval', 'from_evalplus', 'entry_point', 'from_mbpp', 'ids', 'tuples', 'mbpp_inputs', 'typed',
-           'inside', 'json_in', 'from_ds1000', 'from_bigcodebench', 'libraries', 'unpickled', 'hidden_tests',
-           'live_cases', 'live_test', 'from_livecodebench', 'from_sandbox_fusion', 'live_problem', 'is_remote',
-           'address', 'origin', 'cache_folder', 'note_of', 'noted', 'trust', 'refused', 'fetch', 'hub_file', 'located',
-           'named', 'data_folder', 'find', 'check_types', 'to_problems', 'load', 'download', 'from_hub', 'describe',
-           'mark', 'pass_at_k', 'truth_program']
+           'FIRST_TUPLE', 'SECOND_TUPLE', 'TUPLES_OF_TUPLES', 'ALL_TUPLES', 'MODULE', 'UNITTEST', 'LINES', 'STARS',
+           'PREAMBLE', 'RAW', 'EVALPLUS', 'GOOGLE', 'MBPP_HUB', 'PACK_HUB', 'FILE', 'SOURCES', 'BENCHMARKS', 'KINDS',
+           'OWN_KINDS', 'NAMED_BY', 'ITEMS', 'MAY_BE_EMPTY', 'BenchmarkError', 'problem', 'validate', 'assemble', 'cut',
+           'ds1000_answer', 'parses', 'longest_code', 'names_in', 'defined', 'reached', 'bigcodebench_answer',
+           'last_block', 'answer_in', 'is_floats', 'close', 'agree', 'is_root', 'pyramid_surface', 'digit_distance',
+           'accepts', 'Oracle', 'literal', 'comparison_code', 'oracle_code', 'oracle_test', 'expected_calls',
+           'oracle_head', 'freeze', 'freeze_all', 'shortened', 'checker', 'packed_set', 'pack', 'read_rows',
+           'parquet_rows', 'list_rows', 'parsed', 'json_row', 'from_humaneval', 'from_evalplus', 'entry_point',
+           'from_mbpp', 'ids', 'tuples', 'mbpp_inputs', 'typed', 'inside', 'json_in', 'from_ds1000',
+           'from_bigcodebench', 'libraries', 'instructed', 'unpickled', 'hidden_tests', 'live_cases', 'live_test',
+           'from_livecodebench', 'from_sandbox_fusion', 'live_problem', 'is_remote', 'address', 'origin',
+           'cache_folder', 'note_of', 'noted', 'trust', 'refused', 'fetch', 'hub_file', 'located', 'named',
+           'data_folder', 'find', 'check_types', 'to_problems', 'load', 'download', 'from_hub', 'describe', 'mark',
+           'pass_at_k', 'truth_program']
 
 # %% ../nbs/00_benchmarks.ipynb #029a8cb5
 import gzip, hashlib, inspect, json, os, re, zlib
@@ -75,10 +77,11 @@ def assemble(
     body = p["prompt"] + answer if form == "completion" else f"_answer = {answer!r}" if form == "quoted" else answer
     return "\n".join(part for part in (p["before"], body, p["after"]) if part)
 
-# %% ../nbs/00_benchmarks.ipynb #d31710d2
+# %% ../nbs/00_benchmarks.ipynb #4e6695b3
 STOPS = {"humaneval": ("\nclass", "\ndef", "\n#", "\nif", "\nprint"),
          "mbpp": ("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```"),
-         "ds1000": ("</code>", "# SOLUTION END", "\nEND SOLUTION", "```")}
+         "bigcodebench": ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(", "\ndef ", "\nclass ", "\nimport ",
+                          "\nfrom ", "\nassert ")}
 
 def cut(
     answer: str,  # a completion as sampled
@@ -86,6 +89,93 @@ def cut(
 ) -> str:
     "The answer up to the first stop sequence."
     return answer[:min([i for s in stops if (i := answer.find(s)) >= 0], default=len(answer))]
+
+# %% ../nbs/00_benchmarks.ipynb #34948ff4
+def ds1000_answer(text: str) -> str: # as sampled
+    "The code of an answer to DS-1000, as its `test_ds1000.py` cleans it."
+    text = cut(text, ("</code>", "# SOLUTION END")).replace("```python", "")
+    return cut(text, ("```", "\nEND SOLUTION")).replace("<code>", "")
+
+# %% ../nbs/00_benchmarks.ipynb #7dafdb09
+def parses(code: str) -> bool:
+    "Whether a text is Python."
+    import ast, warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")   # "\d" in somebody's string
+        try: ast.parse(code)
+        except (SyntaxError, ValueError, MemoryError, RecursionError): return False
+    return True
+
+def longest_code(text: str) -> str: # a message with code in it
+    "The first of the longest runs of lines that parse as Python, counted without blank lines."
+    lines, best, found = text.split("\n"), 0, ""
+    full = [i for i, line in enumerate(lines) if line.strip()]
+    for n, i in enumerate(full):
+        for m in range(len(full) - 1, n + best - 1, -1):   # only runs that would be longer
+            code = "\n".join(lines[i:full[m] + 1])
+            if parses(code): best, found = m - n + 1, code; break
+    return found
+
+# %% ../nbs/00_benchmarks.ipynb #47a984cc
+def names_in(node) -> set: # of `ast`
+    "Identifiers in a statement."
+    import ast
+    return {value for n in ast.walk(node) if not isinstance(n, ast.Constant) for _, value in ast.iter_fields(n) if isinstance(value, str)}
+
+def defined(node): # a statement at top level
+    "The name that a function, class or assignment defines, None for anything else; a decorated one is passed over, as in the original."
+    import ast
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): return None if node.decorator_list else node.name
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
+    return target.id if isinstance(target, ast.Name) else None
+
+def reached(start: str, needs: dict) -> set: # names that each definition mentions
+    "What a name needs, and what that needs in turn."
+    found, queue = {start}, [start]
+    while queue:
+        new = needs.get(queue.pop(), set()) - found
+        found |= new
+        queue += new
+    return found
+
+# %% ../nbs/00_benchmarks.ipynb #1f64708c
+def bigcodebench_answer(
+    text: str, # a message, or a program
+    name: str, # the function asked for
+) -> str:
+    "Imports, the function `name` and what it needs, from the longest code of a message: `bigcodebench/sanitize.py`."
+    import ast
+    code = longest_code(text)
+    first = {}
+    for node in ast.parse(code).body:
+        if what := defined(node): first.setdefault(what, node)   # of two definitions the first counts
+    keep = reached(name, {what: names_in(node) for what, node in first.items()})
+    imports = [n for n in ast.parse(code).body if isinstance(n, (ast.Import, ast.ImportFrom)) and getattr(n, "module", "") != "__future__"]
+    parts = [ast.get_source_segment(code, n) for n in imports + [n for what, n in first.items() if what in keep]]
+    lines = "\n".join(parts).split("\n")
+    end = next((i for i in range(len(lines), 0, -1) if lines[i - 1].startswith(" ")), 0)   # behind the last indented line
+    outer = [i for i in range(end, len(lines)) if name in lines[i]]   # a call of the function, whose result has the name of a variable in it
+    return "\n".join(lines[:outer[0]] if outer else lines).strip() or code
+
+# %% ../nbs/00_benchmarks.ipynb #eccd9f2c
+def last_block(text: str) -> str: # a message
+    "What stands between the last two lines with a fence, nothing without them: `lcb_runner/utils/extraction_utils.py`."
+    lines = text.split("\n")
+    fences = [i for i, line in enumerate(lines) if "```" in line]
+    return "\n".join(lines[fences[-2] + 1:fences[-1]]) if len(fences) > 1 else ""
+
+def answer_in(
+    p: dict,          # a problem record
+    text: str,        # what the model wrote
+    form: str = None, # "solution" for a chat's whole message; the problem's own by default
+) -> str:
+    "The answer in a model's text, found as the benchmark's own harness finds it; to be judged in the same form."
+    name, form = p["benchmark"], form or p["form"]
+    if name == "ds1000": return ds1000_answer(text)
+    if name == "livecodebench": return last_block(text)
+    if name == "bigcodebench" and form == "solution": return bigcodebench_answer(text, p["entry_point"])
+    text = cut(text, STOPS.get(name) or STOPS.get(name.rstrip("+").removesuffix("-sanitized"), ()))
+    return text.replace("\t", "    ") if name == "bigcodebench" else text
 
 # %% ../nbs/00_benchmarks.ipynb #04d8dc50
 def is_floats(x) -> bool:
@@ -390,7 +480,7 @@ def json_in(text: str, field: str, kind: type):
     except (ValueError, RecursionError) as e: raise BenchmarkError(f"field '{field}' is not JSON ({str(e) or type(e).__name__})") from None
     return typed(value, field, kind)
 
-# %% ../nbs/00_benchmarks.ipynb #84a52acd
+# %% ../nbs/00_benchmarks.ipynb #d10f190b
 def from_ds1000(row: dict, benchmark: str = "ds1000") -> dict:
     "Record of a DS-1000 row in the simplified format; `library` names what it is about."
     number, library = (inside(row["metadata"], "metadata", key, kind) for key, kind in (("problem_id", int), ("library", str)))
@@ -400,17 +490,24 @@ def from_ds1000(row: dict, benchmark: str = "ds1000") -> dict:
     return problem(f"DS-1000/{number}", benchmark, row["prompt"], "test_execution", [test], row["reference_code"], form="quoted",
                    after=context) | dict(library=library)
 
+MODULE = """import os, sys
+environ, __name__, __file__ = os.environ, "__test__", "__test__.py"
+sys.modules[__name__] = sys.modules["solution"]
+"""
 UNITTEST = """
-import io as _io, unittest as _unittest
-_result = _unittest.TextTestRunner(stream=_io.StringIO()).run(_unittest.defaultTestLoader.loadTestsFromTestCase(TestCases))
+import unittest as _unittest
+sys.modules["__test__"].__dict__.update({k: v for k, v in globals().items() if k != "__builtins__"})
+_result = _unittest.TestResult()
+_unittest.defaultTestLoader.loadTestsFromTestCase(TestCases).run(_result)
 assert _result.testsRun and not _result.errors and not _result.failures
 """
 
 def from_bigcodebench(row: dict, benchmark: str = "bigcodebench") -> dict:
     "Record of a BigCodeBench row; the answer continues `complete_prompt`, and an empty function of the same name stands before it, as in the original."
     if not re.search(r"^class TestCases\b", row["test"], re.M): raise BenchmarkError("field 'test' defines no class TestCases")
+    more = dict(libraries=libraries(row["libs"]), instruct=row.get("instruct_prompt", ""))
     return problem(row["task_id"], benchmark, row["complete_prompt"], row["entry_point"], [row["test"] + UNITTEST], row["canonical_solution"],
-                   form="completion", before=row["code_prompt"] + "\n    pass\n") | dict(libraries=libraries(row["libs"]))
+                   form="completion", before=MODULE + row["code_prompt"] + "\n    pass\n") | more
 
 def libraries(text: str) -> list:
     "The names in BigCodeBench's field `libs`, a Python list as text."
@@ -419,6 +516,10 @@ def libraries(text: str) -> list:
     except (ValueError, SyntaxError, RecursionError, MemoryError): names = None
     if not isinstance(names, list) or not all(isinstance(n, str) for n in names): raise BenchmarkError(f"field 'libs' is {text!r:.80}, should be a list of names such as \"['os']\"")
     return sorted(names)
+
+def instructed(p: dict) -> dict: # from `from_bigcodebench`
+    "The problem as in BigCodeBench *instruct*: asked in words, answered by a whole program."
+    return p | dict(prompt=p["instruct"], form="solution", canonical=p["prompt"] + p["canonical"])
 
 # %% ../nbs/00_benchmarks.ipynb #00692ff6
 LINES = """

@@ -24,7 +24,7 @@ class Limits:
     memory: int = 256      # address space in MiB beyond that of the server
     timeouts: int = 3      # once so many tests of a program timed out, its later tests are `not-run`
 
-# %% ../nbs/00_sandbox.ipynb #f8add056
+# %% ../nbs/00_sandbox.ipynb #20b3f34d
 _CALLS = dict(
     x86_64=dict(
         pure="""
@@ -43,6 +43,7 @@ _CALLS = dict(
             renameat2=316 copy_file_range=326""",
         modes="chmod=90 fchmod=91 fchmodat=268",
         idle="chown=92 fchown=93 lchown=94 utime=132 utimes=235 fchownat=260 utimensat=280",
+        extended="getxattr=191 lgetxattr=192 fgetxattr=193 listxattr=194 llistxattr=195 flistxattr=196",
         processes="""
             rt_sigaction=13 fork=57 vfork=58 execve=59 getgroups=115 getresuid=118 getresgid=120 rt_sigsuspend=130 getpriority=140
             sched_getparam=143 sched_getscheduler=145 arch_prctl=158 set_tid_address=218 epoll_wait=232 epoll_ctl=233 waitid=247
@@ -62,13 +63,14 @@ _CALLS = dict(
             sendfile=71 fsync=82 fdatasync=83 umask=166 fadvise64=223 renameat2=276 copy_file_range=285""",
         modes="fchmod=52 fchmodat=53",
         idle="fchownat=54 fchown=55 utimensat=88",
+        extended="getxattr=8 lgetxattr=9 fgetxattr=10 listxattr=11 llistxattr=12 flistxattr=13",
         processes="""
             eventfd2=19 epoll_create1=20 epoll_ctl=21 epoll_pwait=22 waitid=95 set_tid_address=96 get_robust_list=100 sched_getscheduler=120
             sched_getparam=121 rt_sigsuspend=133 rt_sigaction=134 getpriority=141 getresuid=148 getresgid=150 getgroups=158 execve=221
             execveat=281"""))
 
-# %% ../nbs/00_sandbox.ipynb #f0edd40e
-_EPERM, _EACCES, _ENOTTY, _ENOSYS, _FIONBIO = 1, 13, 25, 38, 0x5421
+# %% ../nbs/00_sandbox.ipynb #7c25def4
+_EPERM, _EACCES, _ENOTTY, _ENOSYS, _ENOTSUP, _FIONBIO = 1, 13, 25, 38, 95, 0x5421
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # number of the architecture; open calls with the place of their flags; kill and tgkill; ioctl; clone3 and openat2
 _ARCH = dict(x86_64=(0xC000003E, {2: 1, 257: 2}, (62, 234), 16, (435, 437)), aarch64=(0xC00000B7, {56: 2}, (129, 131), 29, (435, 437)))
@@ -81,7 +83,7 @@ def _if_any(at, bits, yes, no): return _load(at) + _op(0x45, bits, 0, len(yes) /
 def _calls(machine, *groups): return {n: int(i) for g in groups for n, i in (w.split("=") for w in _CALLS[machine][g].split())}
 _LOW = [16 + 8 * i for i in range(6)]   # the lower halves of a call's six arguments
 
-# %% ../nbs/00_sandbox.ipynb #50adca53
+# %% ../nbs/00_sandbox.ipynb #fee82537
 def _search(ranges): # instructions that find the number's range in `[(first number, instructions)]`
     if len(ranges) == 1: return ranges[0][1]
     half = len(ranges) // 2
@@ -94,7 +96,8 @@ def seccomp_filter(profile="pure", machine=platform.machine(), also={}):
     yes, no, files = _answer(), _answer(_EPERM), profile != "pure"
     groups = ["pure", "server"] + ["files"] * files + ["processes", "modes"] * (profile == "compilers")   # a linker makes its output executable
     idle = _calls(machine, "idle", "modes").values() if files else ()   # changing modes and times: "done", and nothing happens
-    rules = dict.fromkeys(idle, _answer(0)) | dict.fromkeys(_calls(machine, *groups).values(), yes) | dict.fromkeys(kills, yes)
+    extended = dict.fromkeys(_calls(machine, "extended").values(), _answer(_ENOTSUP)) if files else {}   # copying a file asks for these
+    rules = extended | dict.fromkeys(idle, _answer(0)) | dict.fromkeys(_calls(machine, *groups).values(), yes) | dict.fromkeys(kills, yes)
     rules |= {n: yes if files else _if_any(_LOW[at], _WRITING, _answer(_EACCES), yes) for n, at in opens.items()}
     rules |= {n: _answer(_ENOSYS) for n in absent} | {ioctl: _load(_LOW[1]) + _either([_FIONBIO], yes, _answer(_ENOTTY))} | also
     rules[_calls(machine, "pure")["fcntl"]] = _load(_LOW[1]) + _either((0, 1, 2, 3, 4, 1030) + (5, 6, 7) * files, yes, no)
@@ -121,7 +124,7 @@ def _child_filter(pid, profile="pure", machine=platform.machine()):
     own = _op(0x15, kill, 1, 0) + _op(0x15, tgkill, 0, 4) + _load(_LOW[0]) + _either([pid], yes, no)   # signals to itself
     return _load(0) + b"".join(_op(0x15, n, 0, len(r) // 8) + r for n, r in rules.items()) + own + yes
 
-# %% ../nbs/00_sandbox.ipynb #e3966844
+# %% ../nbs/00_sandbox.ipynb #7dde6793
 _READ, _WRITE, _RUN = 4 | 8, 2 | 4 | 8 | 16 | 32 | 128 | 256 | 4096 | 8192 | 16384, 1   # rights of Landlock
 
 def _rights(profile, packages):
@@ -130,7 +133,7 @@ def _rights(profile, packages):
     paths |= {"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo"}
     rights = dict.fromkeys([*paths, *packages], _READ)
     if profile == "pure": return rights
-    rights |= {"/dev/null": 6, "/dev/urandom": 4, "/etc/localtime": 4}
+    rights |= {"/dev/null": 6, "/dev/urandom": 4, "/etc/localtime": 4, "/etc/mime.types": 4}
     if profile == "compilers":
         rights |= dict.fromkeys(["/usr/include", "/usr/share", "/usr/local", "/etc/alternatives"], _READ)
         rights |= dict.fromkeys(["/bin", "/usr/bin", "/usr/lib", "/lib", "/lib64", "/usr/libexec", "/usr/local", sys.base_prefix], _READ | _RUN)
@@ -207,7 +210,7 @@ def _address_space(): # bytes
     try: return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError: return 1 << 30
 
-# %% ../nbs/00_sandbox.ipynb #350c570a
+# %% ../nbs/00_sandbox.ipynb #0f9fd73c
 _NOBODY = 0x7FBADCFE   # stands for the process number in the prepared filter
 
 class _Kernel:
@@ -238,7 +241,10 @@ class _Kernel:
         if not self.weak and platform.machine() in _ARCH:
             call, program = _filtering(seccomp_filter(self.profile, also=also))
             self.seccomp = self.prctl(*call) == 0
-        if files: os.chdir(scratch); os.environ.update(HOME=scratch, TMPDIR=scratch)
+        if files:
+            os.chdir(scratch)
+            os.environ.update(HOME=scratch, TMPDIR=scratch)
+            if "tempfile" in sys.modules: sys.modules["tempfile"].tempdir = None   # a library imported before may have looked for one
         self.single = self.seccomp and not files   # children cannot have children
         self.confine_child, self.bounds = _confiner(self)
         return scratch
@@ -702,14 +708,14 @@ def _receive(fd):
     body = head and exactly(*struct.unpack("<I", head))
     return json.loads(body) if body else None
 
-# %% ../nbs/00_sandbox.ipynb #12b00e1a
-def _serve(profile, level, packages):
+# %% ../nbs/00_sandbox.ipynb #92a200cb
+def _serve(profile, level, packages, warm=()):
     "Body of a server. Returns only in a child, its job, when it is confined."
     jobs, replies, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2): os.dup2(null, fd)
     os.close(null)
     sys.path[:] = [p for p in sys.path if "python3" in p] + packages
-    _import(_WARM + _SCIENCE * (profile == "scientific"))
+    _import([*_WARM, *_SCIENCE * (profile == "scientific"), *warm])
     signal.signal(signal.SIGPROF, _alarm)
     _rehearse()
     kernel = _Kernel(profile, level)
@@ -792,12 +798,12 @@ def _rehearse():
 
 _START = "import sys; sys.path.insert(0, {!r}); from codedpo_nb.sandbox import _serve, _child; _child(_serve(*{!r}))"
 
-# %% ../nbs/00_sandbox.ipynb #b1c5a53e
-def _command(profile="pure", level=None):
+# %% ../nbs/00_sandbox.ipynb #b2ab141a
+def _command(profile="pure", level=None, warm=()):
     import importlib.util
     home = Path(importlib.util.find_spec("codedpo_nb").origin).parent.parent
     packages = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))] if profile != "pure" else []
-    return _python(_START.format(str(home), (profile, level, packages)))
+    return _python(_START.format(str(home), (profile, level, packages, warm)))
 
 def _python(code): return [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", code]
 
@@ -806,7 +812,7 @@ class _Server:
     def __init__(self, command):
         import subprocess
         keep = {k: os.environ[k] for k in ("LD_LIBRARY_PATH", "PYTHONHOME") if k in os.environ}
-        env = dict(PYTHONHASHSEED="0", TZ="UTC", LC_ALL="C.UTF-8", PATH="/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", **keep)
+        env = dict(PYTHONHASHSEED="0", TZ="UTC", LC_ALL="C.UTF-8", PATH="/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg", **keep)
         self.process = subprocess.Popen(command, env=env, cwd="/", bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, start_new_session=True)
         self.inbox, self.outbox, self.busy = self.process.stdout.fileno(), self.process.stdin.fileno(), []
@@ -839,18 +845,19 @@ class _Server:
         self.process.wait()
         if self.leftover: import shutil; shutil.rmtree(self.leftover, ignore_errors=True)
 
-# %% ../nbs/00_sandbox.ipynb #9c90e88c
+# %% ../nbs/00_sandbox.ipynb #d7b953b9
 PROFILES, _TESTED = ("pure", "scientific", "compilers"), set()   # what was tested in this process
 
 class Pool:
     "Warm servers, one for each worker; a context manager. Every call makes its own unless it is given one."
     def __init__(self, workers=None,     # number of servers; None: as many as there are cores
                  profile="pure",         # or "scientific" or "compilers"
-                 level=None):            # None: all that the platform offers, but more than "rlimits"; "rlimits": only these
+                 level=None,             # None: all that the platform offers, but more than "rlimits"; "rlimits": only these
+                 warm=()):               # further modules to import before the first program, such as "torch"; one that is absent is left out
         if profile not in PROFILES: raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
         if level not in (None, "rlimits"): raise ValueError(f"unknown level {level!r}; leave it out, or ask for 'rlimits', the weakest")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        self.servers, self.kind = [], (profile, level)
+        self.servers, self.kind, self.warm = [], (profile, level), tuple(warm)
         try:
             self.servers += [_Server(self.command()) for _ in range(workers or cores)]
             hello = [s.hello() for s in self.servers]
@@ -859,7 +866,7 @@ class Pool:
             self._check()
         except BaseException: self.close(); raise
 
-    def command(self): return _command(*self.kind)   # that starts a server
+    def command(self): return _command(*self.kind, self.warm)   # that starts a server
 
     def _check(self):
         profile, level = self.kind
@@ -868,7 +875,7 @@ class Pool:
                                                            "(x86_64 or aarch64), or ask for level='rlimits'")
         if profile == "compilers" and "namespaces" not in self.level:
             raise SandboxError("compilers need user namespaces, which this kernel or container refuses; allow them, or ask for level='rlimits'")
-        if self.kind not in _TESTED: _TESTED.add(self.kind); self_test(self)
+        if (self.kind, self.warm) not in _TESTED: _TESTED.add((self.kind, self.warm)); self_test(self)
 
     def __enter__(self): return self
     def __exit__(self, *_): self.close()

@@ -163,6 +163,11 @@ def truths(folder, quick):
         if quick: problems = problems[::8]
         doubtful = suites.untrusted(problems, workers=1)
         out.append(dict(benchmark=name, problems=len(problems), trusted=len(problems) - len(doubtful), doubtful=", ".join(f"{d['task_id']} ({d['plus']})" for d in doubtful) or "none"))
+    for name in ("ds1000", "bigcodebench"):
+        problems = b.load(name, folder)[::8 if quick else 1]
+        rows = suites.untrusted(problems, workers=1)
+        out.append(dict(benchmark=name, problems=len(problems), trusted=len(problems) - len(rows),
+                        doubtful="; ".join(f"{r['here']}: {r['tasks']}" for r in suites.share(problems, rows)[1:]) or "none"))
     known = {p["task_id"]: p for p in b.load("humaneval", folder)}
     wrong = buggy(folder)
     found = suites.judge([known[t] for t, _ in wrong], [[s] for _, s in wrong], form="solution", workers=1)

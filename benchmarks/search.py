@@ -108,8 +108,8 @@ def main():
     second = [*first, ["dpo", best_dpo]]
     final = compare(search, first, second, args.seeds)
     found = summary(search, final, first, second, args.seeds) | dict(sft=best_sft, dpo=best_dpo)
-    texts = [f"SFT, {SCREEN['problems']} problems of the split `valid`, seed 0, percent", sft.round(4).to_string(index=False),
-             "Preference optimisation after the best of these, the same problems", dpo.round(4).to_string(index=False),
+    texts = [f"SFT, {SCREEN['problems']} problems of the split `valid`, seed 0, percent", sft.round(5).to_string(index=False),
+             "Preference optimisation after the best of these, the same problems", dpo.round(5).to_string(index=False),
              f"The best of each side, {FINAL['problems']} problems of the split `test`, new seeds", final.round(2).to_string(index=False), json.dumps(found)]
     print("\n\n".join(texts))
     if args.save: Path(args.save).write_text("\n\n".join(texts) + "\n")

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['REGIMES', 'READINGS', 'credible_tests', 'passing_solutions', 'calls_of', 'scaled_calls', 'agreeing', 'cost_ratio',
            'pick_fastest', 'efficiency_pairs', 'paired_ratio', 'noise_band', 'verdict', 'compare_speed',
-           'hardware_counter', 'passed_failed', 'quick_slow', 'released_quick_slow', 'released_all', 'all_pairs',
-           'fastest_slowest', 'fastest_random', 'top_rest', 'draw_pair', 'regime_facts', 'weighted_median', 'speed_up',
-           'dps', 'beyond', 'timing_loop', 'loop_labels', 'loop_parts', 'compile_share', 'label_ratios', 'chosen_by',
-           'layouts_first', 'audit_row', 'short_reward', 'resolved']
+           'passed_failed', 'quick_slow', 'released_quick_slow', 'released_all', 'all_pairs', 'fastest_slowest',
+           'fastest_random', 'top_rest', 'draw_pair', 'regime_facts', 'weighted_median', 'speed_up', 'dps', 'beyond',
+           'timing_loop', 'loop_labels', 'loop_parts', 'compile_share', 'label_ratios', 'chosen_by', 'layouts_first',
+           'audit_row', 'short_reward', 'resolved']
 
 # %% ../nbs/03_efficiency.ipynb #e8bb9ebe
 import ast, math
@@ -127,12 +127,6 @@ def compare_speed(before: str, after: str, # programs
     a, b, c, d = np.sum(turns, axis=1)   # (rounds,) each
     ratio, band = paired_ratio([a, c], [b, d]), noise_band(np.stack([a, b], 1), np.stack([c, d], 1))
     return dict(ratio=ratio, band=band, ratio_of_least=float(min(a.min(), c.min()) / min(b.min(), d.min())), verdict=verdict(ratio, band, least))
-
-# %% ../nbs/03_efficiency.ipynb #42e7bdce
-def hardware_counter() -> bool:
-    "Whether the kernel offers the processor's own counters of events, such as executed instructions."
-    devices = Path("/sys/bus/event_source/devices")
-    return devices.is_dir() and any(path.name.startswith(("cpu", "armv8")) for path in devices.iterdir())
 
 # %% ../nbs/03_efficiency.ipynb #4a9bfec8
 def _even(pairs) -> dict:

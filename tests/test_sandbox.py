@@ -563,3 +563,17 @@ def test_import_is_light():
     "limits is dict": lambda pool: run(["x = 1"], ["assert x"], limits=dict(cpu=1), pool=pool)}.items())
 def test_arguments_of_the_wrong_type_are_one_sentence(pool, why, call):
     with pytest.raises(TypeError, match=why): call(pool)
+
+
+# ------------------------------------------------------------------ counters
+
+def test_events_are_counted_as_seconds_are():
+    with pytest.raises(sandbox.SandboxError, match="does not let a program count 'parsecs'"): sandbox.Pool(1, counter="parsecs")
+    if "task-clock" not in sandbox.counters(): pytest.skip("this kernel lets programs count no events")
+    program = "def f(n):\n    return [x for x in range(n)]"
+    with sandbox.Pool(1, counter="task-clock") as pool:
+        [[few, many], [nothing, also]] = sandbox.clock([program, "def f(n): return y"], ["f(1)", "f(1000)"], by="task-clock", pool=pool)
+        assert 0 < 10 * few < many and nothing is also is None
+        assert len(sandbox.clock([program], ["f(9)"], 7, every=True, by="task-clock", pool=pool)[0][0]) == 7
+        assert sandbox.run(["x = 1"], [["assert x", "assert not x"]], pool=pool).verdicts == [["pass", "fail"]]
+        with pytest.raises(ValueError, match="make it with Pool"): sandbox.clock([program], ["f(9)"], by="cycles", pool=pool)

@@ -12,7 +12,6 @@ __all__ = ['REGIMES', 'READINGS', 'credible_tests', 'passing_solutions', 'calls_
 
 # %% ../nbs/03_efficiency.ipynb #e8bb9ebe
 import ast, math
-from pathlib import Path
 
 import numpy as np
 

@@ -217,6 +217,12 @@ def against_evalplus(args, folder, out):
 
 def show(rows): table([tuple(rows[0])] + [tuple(f"{v:.2f}" if isinstance(v, float) else v for v in row.values()) for row in rows])
 
+def show_truths(rows):
+    show([{k: v for k, v in r.items() if k != "doubtful"} for r in rows])
+    for r in rows:
+        if r["doubtful"] != "none": print(f"{r['benchmark']}:", *r["doubtful"].split("; "), sep="\n  ")
+    print()
+
 def main():
     args = arguments()
     folder = Path(args.data or Path(__file__).resolve().parents[2]/"shared/data")
@@ -226,7 +232,7 @@ def main():
     if not folder.is_dir(): print(f"{folder} does not exist, so nothing was judged; name the folder with --data or CODEDPO_DATA.")
     else:
         if "evalplus" in args.parts: against_evalplus(args, folder, out)
-        if "truth" in args.parts: show(truths(folder, args.quick))
+        if "truth" in args.parts: show_truths(truths(folder, args.quick))
         if "codegen" in args.parts: show(codegen_scores(folder, 200 if args.quick else None))
         if "languages" in args.parts: out["seconds_per_program"] = languages(folder)
     print(json.dumps(out))

@@ -39,11 +39,12 @@ def codet(folder, problems):
 # ------------------------------------------------------------------ this sandbox
 
 def spent(pool):
-    "CPU seconds so far of this process, the servers, and all children that have ended."
+    "CPU seconds so far of this process, the servers, their zygotes, and all children that have ended."
     total, tick = time.process_time(), os.sysconf("SC_CLK_TCK")
     for server in pool.servers:
-        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15])) / tick
+        for pid in (server.process.pid, server.zygote):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15])) / tick
     return total
 
 def overhead(servers, rounds, forks=400):
@@ -59,7 +60,7 @@ def turns(pool, rounds, forks):
     out = []
     for r in range(rounds + 1):
         marks = [spent(pool)]
-        sandbox._execute("fork", [f"# {r}"], [[str(i) for i in range(forks)]], pool=pool)
+        sandbox.execute("fork", [f"# {r}"], [[str(i) for i in range(forks)]], pool=pool)
         marks.append(spent(pool))
         found = sandbox.run([f"def f(x): return x + {i} # {r}" for i in range(forks)], ["assert f(1)"], pool=pool, limits=sandbox.Limits(cpu=1, first=0))
         marks.append(spent(pool))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from codedpo_nb import sandbox
-from codedpo_nb.sandbox import Limits, Pool, Result, SandboxError, canonical, clock, cost, evaluate, parse, run, self_test
+from codedpo_nb.sandbox import Limits, Pool, Result, SandboxError, clock, cost, evaluate, run, self_test
 
 SHORT = Limits(cpu=0.2, first=0.05, wall=1.5, memory=128)
 ROOT = Path(sandbox.__file__).parent.parent
@@ -14,7 +14,7 @@ ROOT = Path(sandbox.__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def pool():
-    with Pool(2) as pool: yield pool
+    with Pool(2, "pure") as pool: yield pool
 
 
 def one(pool, program, test="f()", limits=SHORT):
@@ -81,7 +81,7 @@ def test_test_that_does_not_compile(pool):
 
 DENIED = dict(
     inet="import socket\nsocket.socket(socket.AF_INET, socket.SOCK_STREAM)", unix="import socket\nsocket.socket(socket.AF_UNIX)",
-    pair="import socket\nsocket.socketpair()", connect="import socket\nsocket.create_connection(('127.0.0.1', 22), 1)",
+    connect="import socket\nsocket.create_connection(('127.0.0.1', 22), 1)",
     resolve="import socket\nsocket.getaddrinfo('example.org', 80)", url="import urllib.request\nurllib.request.urlopen('http://127.0.0.1/')",
     passwd="open('/etc/passwd').read()", home="open(ROOT + '/README.md').read()", package="open(FILE).read()", listing="import os\nos.listdir('/')",
     write="open('/tmp/codedpo-escape', 'w')", write_here="open('escape', 'w')", append="open(LIB, 'a')", remove="import os\nos.remove(FILE)",
@@ -90,17 +90,16 @@ DENIED = dict(
     truncate="import os\nos.truncate(FILE, 0)", chdir="import os\nos.chdir('/etc')", memfd="import os\nos.memfd_create('x')",
     fork="import os\nos.fork()", forks="import os\nwhile True: os.fork()", spawn="import os\nos.posix_spawn('/bin/true', ['true'], {})",
     execute="import os\nos.execv('/bin/true', ['true'])", command="import subprocess\nsubprocess.run(['true'])",
-    pool="import multiprocessing\nmultiprocessing.Pool(2)", thread="import _thread\n_thread.start_new_thread(print, ())",
-    threads="import threading\nwhile True: threading.Thread(target=print).start()",
+    pool="import multiprocessing\nmultiprocessing.Pool(2)",
+    threads="import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
     kill_parent="import os\nos.kill(os.getppid(), 9)", kill_all="import os\nos.kill(-1, 9)", kill_init="import os\nos.kill(1, 9)", group="import os\nos.killpg(os.getpgid(os.getppid()), 9)",
     environ="import os\nopen(f'/proc/{os.getppid()}/environ').read()", maps="open('/proc/self/maps').read()", memory="open('/proc/self/mem', 'rb').read()",
     parent_memory="import os\nopen(f'/proc/{os.getppid()}/mem', 'r+b')", parent_pipe="import os\nopen(f'/proc/{os.getppid()}/fd/1', 'w')",
-    limits="import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))", handler="import signal\nsignal.signal(signal.SIGPROF, signal.SIG_IGN)",
-    session="import os\nos.setsid()", nice="import os\nos.nice(-5)", user="import os\nos.setuid(0)", mount="import ctypes\nctypes.CDLL(None).mount", native="import _ctypes",
-    interpreters="import _xxsubinterpreters", tracing="import sys\nsys.settrace(print)", profiling="import sys\nsys.setprofile(print)",
-    objects="import gc\ngc.get_objects()", referrers="import gc\ngc.get_referrers(1)", hook="import sys\nsys.addaudithook(print)\nassert 0",
-    code="(lambda: 0).__code__.replace(co_code=b'')", keyring="import os\nos.pidfd_open(os.getppid())", epoll="import select\nselect.epoll()")
-KINDS = ("error:PermissionError", "error:RuntimeError", "error:OSError", "error:ValueError", "error:gaierror", "error:URLError", "error:FileNotFoundError", "error:BlockingIOError", "error:ModuleNotFoundError", "fail")
+    limits="import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
+    session="import os\nos.setsid()", nice="import os\nos.nice(-5)", user="import os\nos.setuid(0)", pidfd="import os\nos.pidfd_open(os.getppid())",
+    fork_by_library="import ctypes\nassert ctypes.CDLL(None).fork() != -1", send="import socket\na, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\na.sendto(b'x', '/dev/log')",
+    named="import socket\na, b = socket.socketpair()\na.bind('x')", message="import socket\na, b = socket.socketpair()\na.sendmsg([b'x'])")
+KINDS = ("error:PermissionError", "error:RuntimeError", "error:OSError", "error:ValueError", "error:gaierror", "error:URLError", "error:FileNotFoundError", "error:BlockingIOError", "fail")
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +119,29 @@ def test_denied(denied, name): assert denied[name] in KINDS
 
 def test_nothing_was_written():
     assert not Path("/tmp/codedpo-escape").exists() and Path(sandbox.__file__).stat().st_size > 1000
+
+
+HARMLESS = dict(
+    thread="import threading\nout = []\nt = threading.Thread(target=lambda: out.append(7))\nt.start(); t.join()\nassert out == [7]",
+    pool="from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(4) as e: assert list(e.map(abs, [-1, 2])) == [1, 2]",
+    asyncio="import asyncio\nasync def g():\n    await asyncio.sleep(0)\n    return 7\nassert asyncio.run(g()) == 7",
+    gather="import asyncio\nasync def g(x):\n    await asyncio.sleep(0.001)\n    return x\nasync def h(): return await asyncio.gather(g(1), g(2))\nassert asyncio.run(h()) == [1, 2]",
+    in_executor="import asyncio\nasync def g(): return await asyncio.get_running_loop().run_in_executor(None, lambda: 7)\nassert asyncio.run(g()) == 7",
+    mock="from unittest import mock\nassert mock.Mock(return_value=3)() == 3", native="import ctypes\nassert ctypes.sizeof(ctypes.c_int) == 4",
+    pair="import socket\na, b = socket.socketpair()\na.send(b'x')\nassert b.recv(1) == b'x'", queue="import queue\nq = queue.Queue()\nq.put(1)\nassert q.get() == 1",
+    handler="import signal\nsignal.signal(signal.SIGALRM, lambda *a: None)", tracing="import sys\nsys.settrace(lambda *a: None)\nsys.settrace(None)",
+    objects="import gc\nassert gc.get_objects()", null="import os\nwith open(os.devnull, 'w') as f: f.write('x')", hook="import sys\nsys.addaudithook(lambda *a: None)",
+    event="import threading\ne = threading.Event()\nthreading.Timer(0.01, e.set).start()\nassert e.wait(1)")
+
+
+@pytest.fixture(scope="module")
+def harmless(pool):
+    programs = ["def f():\n" + "".join(f"    {line}\n" for line in body.split("\n")) for body in HARMLESS.values()]
+    return dict(zip(HARMLESS, [v for [v] in run(programs, ["f()"], limits=SHORT, pool=pool).verdicts]))
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_reaches_nothing_outside_is_allowed(harmless, name): assert harmless[name] == "pass"
 
 
 FORGERIES = dict(
@@ -194,14 +216,15 @@ def f():
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forgery(pool, name):
     "No program whose `f` is wrong gets a pass, and later tests still get honest verdicts."
-    if name in ("frames", "tools") and sys.version_info >= (3, 13): pytest.skip("not covered from Python 3.13 on, as the docstring of `run` says")
     [verdicts] = run([FORGERIES[name]], ["assert len(f()) == 7", "assert f() == 7 or len(f()) == 7", "assert False"], limits=SHORT, pool=pool).verdicts
     assert "pass" not in verdicts, verdicts
 
 
-def test_agreeable_objects_pass_asserts_but_not_comparison_outside(pool):
-    program = "class Yes:\n    __eq__ = __ne__ = __lt__ = lambda *a: True\ndef f(x): return Yes()"
-    assert run([program], ["assert f(2) == 4"], pool=pool).verdicts == [["pass"]]
+def test_agreeable_objects_agree_with_nothing_outside(pool):
+    program = "class Yes:\n    __eq__ = __ne__ = __lt__ = __contains__ = lambda *a: True\ndef f(x): return Yes()"
+    tests = ["assert f(2) == 4", "assert 4 == f(2)", "assert f(2) in [4]", "assert [f(2)] == [4]", "for x in [2]: assert f(x) == 4", "import unittest\nunittest.TestCase().assertEqual(f(2), 4)"]
+    assert run([program], tests, pool=pool).counts() == {"fail": 6}
+    assert "pass" not in run([program], ["assert f(2) < 4", "assert 4 in f(2)", "x = f(2)\nassert 4 in x", "x = f(2)\nassert x > 3"], pool=pool).verdicts[0]
     assert evaluate([program], ["f(2)"], pool=pool) == [[("error:NotPlainData", None)]]
 
 
@@ -309,12 +332,12 @@ def test_pool_works_again_after_an_interrupted_call(pool):
 
 
 def test_many_programs_leak_nothing(pool):
-    def state(): return [(len(os.listdir(f"/proc/{s.process.pid}/fd")), descendants(s.process.pid)) for s in pool.servers]
+    def state(): return [(len(os.listdir(f"/proc/{p}/fd")), descendants(p)) for s in pool.servers for p in (s.process.pid, s.zygote)]
     programs = [f"def f(x): return x + {i}" for i in range(400)]
     run(programs[:100], ["assert f(1)"], pool=pool)
     before = state()
     run(programs, ["assert f(2)", "1 / 0", "import os; os._exit(1)"], pool=pool)
-    assert state() == before and all(children == [] for _, children in before)
+    assert state() == before and [children for _, children in before] == [c for s in pool.servers for c in ([s.zygote], [])]
 
 
 def test_environment_is_fixed_and_empty(pool, monkeypatch):
@@ -335,9 +358,6 @@ def test_evaluate(pool):
     assert [v for _, v in out[:len(values)]] == values and [type(v) for _, v in out[:len(values)]] == [type(v) for v in values]
     assert math.isnan(out[len(values)][1])
     assert [v for v, _ in out[-4:]] == ["error:NotPlainData", "error:NotPlainData", "error:ZeroDivisionError", "error:NotPlainData"]
-    for text in ("__import__('os')", "f(1)", "[x for x in y]", "x", "1 + 1", "set", "a.b(1)"):
-        with pytest.raises((ValueError, AttributeError)): parse(text)
-    assert canonical({3: 1, "a": 2}) == canonical({"a": 2, 3: 1})
 
 
 def test_cost_is_exact_and_sees_only_the_program(pool):
@@ -360,8 +380,8 @@ def test_clock_orders_and_survives_bad_programs(pool):
 
 def test_self_test_and_weak_containment(monkeypatch):
     found = self_test()
-    assert found["loops"] == "timeout" and "pass" not in [found[n] for n in sandbox._ATTEMPTS]
-    monkeypatch.setattr(sandbox, "_receive", lambda fd: dict(level="rlimits"))
+    assert found["loops"] == "timeout" and "pass" not in [found[n] for n in sandbox.ATTEMPTS]
+    monkeypatch.setattr(sandbox.server, "receive_message", lambda fd: dict(level="rlimits"))
     with pytest.raises(SandboxError, match="level="): Pool(1)
 
 
@@ -389,7 +409,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 def call(*args):
     if libc.syscall(*[ctypes.c_long(a) if isinstance(a, int) else a for a in args]) < 0: raise OSError(ctypes.get_errno(), '')
 """
-NATIVE = dict(socket="call(41, 2, 1, 0)", socketpair="call(53, 1, 1, 0, ctypes.create_string_buffer(8))", ptrace="call(101, 16, os.getppid(), 0, 0)", fork="call(57)", vfork="call(58)",
+NATIVE = dict(socket="call(41, 2, 1, 0)", socketpair="call(53, 2, 1, 0, ctypes.create_string_buffer(8))", sendto="call(44, 1, b'x', 1, 0, b'\\1\\0/dev/log', 11)", ptrace="call(101, 16, os.getppid(), 0, 0)", fork="call(57)", vfork="call(58)",
               clone="call(56, 17, 0, 0, 0, 0)", clone3="call(435, 0, 0)", execute="call(59, b'/bin/true', 0, 0)", kill_parent="call(62, os.getppid(), 0)", kill_all="call(62, -1, 0)",
               kill_group="call(62, 0, 0)", queue="call(129, os.getppid(), 9, 0)", pidfd="call(434, os.getppid(), 0)", read_memory="call(310, os.getppid(), 0, 0, 0, 0, 0)",
               unshare="call(272, 0x10000000)", mount="call(165, b'none', b'/tmp', b'tmpfs', 0, 0)", chroot="call(161, b'/')", keys="call(250, 0, -3, 0)", bpf="call(321, 0, 0, 0)",
@@ -412,10 +432,10 @@ ON_DISK = dict(
     big_file=("f = open('a', 'wb')\n    while True: f.write(bytes(10 ** 6))", "error:OSError crash:SIGXFSZ"),
     many_files=("for i in range(20000): open(str(i), 'w').close()", "error:OSError error:PermissionError timeout"),
     deep=("import os\n    for i in range(3000): os.mkdir('d'); os.chdir('d')", "pass error:OSError error:PermissionError timeout"),
-    closed_folder=("import os\n    os.mkdir('d', 0)", "pass"), link_out=("import os\n    os.symlink('/etc', 'e')\n    open('e/passwd')", "error:PermissionError"),
+    closed_folder=("import os\n    os.mkdir('d', 0)", "pass"), link_out=("import os\n    os.symlink('/etc', 'e')\n    open('e/passwd')", "error:PermissionError error:FileNotFoundError"),
     hard_link=("import os\n    os.link('/etc/passwd', 'p')", "error:PermissionError error:OSError error:FileNotFoundError"),
-    write_outside=("open('/etc/codedpo', 'w')", "error:PermissionError error:OSError"), read_outside=("open('/etc/passwd')", "error:PermissionError"),
-    package=("open(FILE).read()", "error:PermissionError"), environ=("import os\n    open(f'/proc/{os.getppid()}/environ')", "error:PermissionError"),
+    write_outside=("open('/etc/codedpo', 'w')", "error:PermissionError error:OSError"), read_outside=("open('/etc/passwd')", "error:PermissionError error:FileNotFoundError"),
+    package=("open(FILE).read()", "error:PermissionError error:FileNotFoundError"), environ=("import os\n    open(f'/proc/{os.getppid()}/environ')", "error:PermissionError error:FileNotFoundError"),
     mode=("import os\n    before = os.stat('/usr/lib').st_mode\n    os.chmod('/usr/lib', 0)\n    assert os.stat('/usr/lib').st_mode == before", "pass"),
     thread=("import threading\n    t = threading.Thread(target=print)\n    t.start()\n    t.join()", "pass"),
     threads=("import threading, time\n    while True: threading.Thread(target=time.sleep, args=(60,)).start()", "error:RuntimeError memory timeout"),
@@ -467,7 +487,7 @@ def test_processes_end_with_the_program_that_started_them(compilers):
     tests = ["away()", "bomb()", "session()", "kill()", "assert True"]
     [verdicts] = run([BUILT], [tests], pool=compilers, limits=Limits(cpu=0.5, first=0, wall=2)).verdicts
     assert verdicts[0] == "pass" and verdicts[1] != "pass" and verdicts[2:] == ["error:PermissionError"] * 2 + ["pass"]
-    assert descendants(compilers.servers[0].process.pid) == []
+    assert descendants(compilers.servers[0].zygote) == []
 
 
 # ------------------------------------------------------------------ levels, executors
@@ -494,7 +514,7 @@ def test_executor(kind, pool, tmp_path):
     tests, path = ["assert f(1) == 3", "f(None)"], tmp_path/"v.jsonl"
     context = dict(mp_context=__import__("multiprocessing").get_context("spawn")) if kind.startswith("Process") else {}
     with getattr(concurrent.futures, kind)(2, **context) as executor:
-        result = run(WORK, tests, executor=executor, journal=path)
+        result = run(WORK, tests, executor=executor, journal=path, profile="pure")
     assert result.digest == run(WORK, tests, pool=pool).digest and result.level == pool.level
     assert run(WORK, tests, pool=pool, journal=path, progress=lambda *_: pytest.fail("the journal has it")).digest == result.digest
 
@@ -508,18 +528,18 @@ def test_dask_cluster(pool):
 
 # ------------------------------------------------------------------ ground truth
 
-GENEROUS = Limits(cpu=20, first=1, wall=120, memory=4096)   # EvalPlus gives 4 GB, and at least 4 s an input
 DATA = Path(os.environ.get("CODEDPO_DATA") or ROOT.parent/"shared/data")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
 @pytest.mark.parametrize("name", ["humaneval", "mbpp-sanitized", "humaneval+", "mbpp+"])
-def test_every_canonical_solution_passes(name, pool):
+def test_every_canonical_solution_passes(name):
     from codedpo_nb import benchmarks
     try: problems = benchmarks.load(name, benchmarks.find(name, DATA))
     except benchmarks.BenchmarkError as error: pytest.skip(str(error))
-    found = run([benchmarks.truth_program(p) for p in problems], [p["tests"] + p["plus_tests"] for p in problems], limits=GENEROUS, pool=pool)
-    assert {p["task_id"]: set(v) for p, v in zip(problems, found.verdicts) if set(v) != {"pass"}} == {}
+    from codedpo_nb import suites
+    found = suites.judge(problems, [[p["canonical"]] for p in problems], workers=2)
+    assert {p["task_id"]: pair for p, [pair] in zip(problems, found) if pair != ("pass", "pass")} == {}
 
 
 def test_every_buggy_solution_fails(pool):
@@ -540,15 +560,15 @@ def resident(pid): # MiB
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_ten_thousand_programs_leave_no_process_descriptor_or_file_and_memory_stays_flat(pool):
-    def state(): return [(len(os.listdir(f"/proc/{p}/fd")), descendants(s.process.pid) if p != os.getpid() else None) for s in pool.servers for p in (s.process.pid, os.getpid())]
+    def state(): return [(len(os.listdir(f"/proc/{p}/fd")), descendants(p) if p != os.getpid() else None) for s in pool.servers for p in (s.process.pid, s.zygote, os.getpid())]
     def some(start, count):
         programs = [f"def f(x): return x + {i}" for i in range(start, start + count)]
         return run(programs, ["assert f(1) > 1", "f(None)"], pool=pool).counts()
     some(0, 2000)
-    before, files, sizes = state(), sorted(os.listdir("/tmp")), [resident(s.process.pid) for s in pool.servers]
+    before, files, sizes = state(), sorted(os.listdir("/tmp")), [[resident(p) for p in (s.process.pid, s.zygote)] for s in pool.servers]
     assert some(2000, 8000) == {"pass": 8000, "error:TypeError": 8000}
     assert state() == before and not [f for f in set(os.listdir("/tmp")) - set(files) if f.startswith("codedpo")]
-    assert all(resident(s.process.pid) < size + 4 for s, size in zip(pool.servers, sizes))
+    assert all(resident(p) < size + 4 for s, old in zip(pool.servers, sizes) for p, size in zip((s.process.pid, s.zygote), old))
 
 
 def test_import_is_light():

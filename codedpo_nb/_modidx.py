@@ -447,6 +447,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'codedpo_nb.harness.Wire.serve': ('harness.html#wire.serve', 'codedpo_nb/harness.py'),
                                     'codedpo_nb.harness.Wire.stand_in': ('harness.html#wire.stand_in', 'codedpo_nb/harness.py'),
                                     'codedpo_nb.harness.ancestry': ('harness.html#ancestry', 'codedpo_nb/harness.py'),
+                                    'codedpo_nb.harness.as_floats': ('harness.html#as_floats', 'codedpo_nb/harness.py'),
                                     'codedpo_nb.harness.ask': ('harness.html#ask', 'codedpo_nb/harness.py'),
                                     'codedpo_nb.harness.asked': ('harness.html#asked', 'codedpo_nb/harness.py'),
                                     'codedpo_nb.harness.asked_value': ('harness.html#asked_value', 'codedpo_nb/harness.py'),

@@ -27,7 +27,7 @@ class Limits:
     memory: int = 256      # address space in MiB beyond that of the zygote
     timeouts: int = 3      # once so many tests of a program timed out, its later tests are `not-run`
 
-# %% ../nbs/00_sandbox.ipynb #a514668a
+# %% ../nbs/00_sandbox.ipynb #7adf1d51
 def counters() -> list:
     "The names in `harness.EVENTS` that this machine lets a program count."
     opened = {name: harness.open_event(name) for name in harness.EVENTS}
@@ -69,10 +69,11 @@ class Server:
         return done
 
     def close(self):
-        self.process.kill()
         for file in (self.process.stdin, self.process.stdout):
             try: file.close()
             except OSError: pass
+        try: self.process.wait(0 if self.busy else 0.5)   # it ends its zygote first
+        except subprocess.TimeoutExpired: self.process.kill()
         self.process.wait()
         if self.leftover: import shutil; shutil.rmtree(self.leftover, ignore_errors=True)
 

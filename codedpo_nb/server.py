@@ -322,7 +322,7 @@ def bare(job, zygote):
     for _ in job["todo"]: zygote.end(zygote.fork(b"0", 0, 0, []), 1.0)
     return [["pass", ""]] * len(job["todo"])
 
-# %% ../nbs/00_server.ipynb #fae28623
+# %% ../nbs/00_server.ipynb #20e94614
 def send_message(fd, message):
     data = json.dumps(message).encode()
     data = memoryview(struct.pack("<I", len(data)) + data)
@@ -348,6 +348,7 @@ def serve(home, profile, level, packages, warm=(), counter=None):
             if job is batch[-1] or time.monotonic() - last > 0.05:
                 send_message(replies, answers)
                 answers, last = [], time.monotonic()
+    zygote.close()
     os._exit(0)
 
 BEGIN = "import sys; sys.path.insert(0, {home!r}); from codedpo_nb.server import serve; serve(*{arguments!r})"

@@ -127,14 +127,12 @@ def chatml(tokenizer) -> int: # changed in place
 def chat_model(path, # folder or hub name of a causal model, base or chat
                folder): # where to save the copy
     "A copy of a model that speaks ChatML: template, end token and, where tokens are new, rows of embeddings. Returns `folder`."
-    from codedpo_nb.model import load, save
+    from codedpo_nb.model import end_tokens, load, save
     model, tokenizer = load(path)
     if chatml(tokenizer) and len(tokenizer) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=True)
-    old = model.generation_config.eos_token_id
-    old = [] if old is None else old if isinstance(old, list) else [old]
     model.config.get_text_config().eos_token_id = tokenizer.eos_token_id
-    model.generation_config.eos_token_id = list(dict.fromkeys([tokenizer.eos_token_id, *old]))
+    model.generation_config.eos_token_id = end_tokens(tokenizer, model.generation_config.eos_token_id)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     save(model, tokenizer, folder)
     return folder

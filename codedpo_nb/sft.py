@@ -6,8 +6,8 @@
 __all__ = ['EXPECTED', 'SMALL', 'TUNINGS', 'CLOCK', 'best_code', 'sft_rows', 'fastest_rows', 'split', 'unexpected', 'calm',
            'training_tokenizer', 'name_rows', 'refuse', 'spoken', 'lengths', 'check_rows', 'sft_trainer',
            'log_probabilities', 'Watch', 'watched', 'workspace', 'origin', 'hardware', 'schedule', 'common', 'scores',
-           'plain_head', 'adapter', 'exact', 'end_tokens', 'save_trained', 'explained', 'finish', 'packed', 'stopping',
-           'check_tasks', 'fit_sft', 'sft_loss', 'curve', 'kept_step', 'watched_curves', 'watched_change']
+           'plain_head', 'adapter', 'exact', 'save_trained', 'explained', 'finish', 'packed', 'stopping', 'check_tasks',
+           'fit_sft', 'sft_loss', 'curve', 'kept_step', 'watched_curves', 'watched_change']
 
 # %% ../nbs/04_sft.ipynb #fba957ad
 import functools, logging, math, os, shutil, types, warnings
@@ -25,7 +25,7 @@ from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.utils import FusedCausalLMOutput
 from . import multitask
-from .model import ShowProgress, fast_bf16, load_tokenizer, newest_checkpoint, quiet, save
+from .model import ShowProgress, end_tokens, fast_bf16, load_tokenizer, newest_checkpoint, quiet, save, turn_end
 from .records import ArtefactError, DiskFullError, digest, fingerprint, no_space, shown, stream, write_text
 from .statistics import bootstrap
 
@@ -101,10 +101,12 @@ def calm():
 
 # %% ../nbs/04_sft.ipynb #9c16a757
 def training_tokenizer(path): # folder or hub name of the model
-    "The tokenizer at `path`, with a chat template that ends where answers end."
+    "The tokenizer at `path`, with a chat template that ends where answers end: at its own end of a turn, or else at the tokenizer's end token."
     tokenizer = load_tokenizer(path)
     if not tokenizer.chat_template: raise ValueError(f"{shown(path)} has no chat template: give a tokenizer that has one, such as ChatML's")
-    last = "{{ text if add_generation_prompt else text.rstrip() }}"
+    if not end_tokens(tokenizer): raise ValueError(f"{shown(path)} has no token that ends an answer: give its tokenizer an `eos_token`")
+    end = "" if turn_end(tokenizer) else " + eos_token"
+    last = f"{{{{ text if add_generation_prompt else text.rstrip(){end} }}}}"
     tokenizer.chat_template = "{% set text %}" + tokenizer.chat_template + "{% endset %}" + last
     return tokenizer
 
@@ -303,14 +305,6 @@ def exact(trainer):
     return trainer
 
 # %% ../nbs/04_sft.ipynb #60be1115
-def end_tokens(tokenizer, # a training tokenizer
-               known) -> list: # end tokens that a model names: a number, a list, or None
-    "Ids at which generation stops: the one that ends an answer first."
-    talk = [dict(role="user", content="a"), dict(role="assistant", content="b")]
-    last = tokenizer(tokenizer.apply_chat_template(talk, tokenize=False), add_special_tokens=False).input_ids[-1]
-    known = [] if known is None else known if isinstance(known, list) else [known]
-    return [last, *(t for t in known if t != last)]
-
 def save_trained(trainer, tokenizer, # the tokenizer to save
                  folder): # where the model goes
     "Save the trained model so that `from_pretrained` and vLLM load it; an adapter is merged, and kept in `adapter`."
@@ -319,8 +313,8 @@ def save_trained(trainer, tokenizer, # the tokenizer to save
         model.save_pretrained(Path(folder)/"adapter")
         base = AutoModelForCausalLM.from_pretrained(model.peft_config["default"].base_model_name_or_path)
         model = PeftModel.from_pretrained(base, Path(folder)/"adapter").merge_and_unload()
-    ends = end_tokens(trainer.processing_class, model.generation_config.eos_token_id)
-    model.generation_config.eos_token_id = ends if len(ends) > 1 else ends[0]
+    ends = end_tokens(tokenizer, model.generation_config.eos_token_id)
+    model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends
     model.config.use_cache = True
     save(model, tokenizer, folder)
 

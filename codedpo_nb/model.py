@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SPECIAL', 'CHATML', 'train_tokenizer', 'chat', 'token_ids', 'encode', 'is_mark', 'around_answer', 'turn_end',
-           'turn_start', 'end_tokens', 'model_ends', 'batch_order', 'fresh_model', 'ShowProgress', 'newest_checkpoint',
-           'Together', 'muon', 'fast_bf16', 'quiet', 'pretrain', 'device', 'load_tokenizer', 'load', 'save']
+           'turn_start', 'end_tokens', 'model_ends', 'control_texts', 'batch_order', 'fresh_model', 'ShowProgress',
+           'newest_checkpoint', 'Together', 'muon', 'fast_bf16', 'quiet', 'pretrain', 'device', 'load_tokenizer',
+           'load', 'save']
 
 # %% ../nbs/00_model.ipynb #50b324c5
 import json, logging, os, random, re
@@ -87,6 +88,13 @@ def model_ends(model, tokenizer) -> list:
     "Ids of all tokens that end this model's answers."
     settings = getattr(model, "generation_config", None), getattr(model, "config", None)
     return end_tokens(tokenizer, *(getattr(s, "eos_token_id", None) for s in settings))
+
+def control_texts(tokenizer) -> list:
+    "Texts that the tokenizer turns into control tokens, or that its chat template puts around turns, longest first."
+    special = [t for t in tokenizer.added_tokens_decoder.values() if t.special]
+    around = tokenizer("".join(around_answer(tokenizer)), add_special_tokens=False).input_ids
+    marks = [tokenizer.convert_ids_to_tokens(i) for i in around if is_mark(tokenizer, i)]
+    return sorted({str(t) for t in [*special, *tokenizer.all_special_tokens, *marks] if str(t).strip()}, key=lambda t: (-len(t), t))
 
 # %% ../nbs/00_model.ipynb #54d547ac
 def batch_order(lengths: list, # tokens of each document

@@ -153,8 +153,9 @@ def refuse(rows, wrong, # is a row unusable?
     if bad: raise ValueError(sentence.replace("{}", name_rows(bad)))
 
 def spoken(value) -> bool:
-    "Is this a list of messages?"
-    return isinstance(value, list) and bool(value) and all(isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str) for m in value)
+    "Is this a list of messages, none of them empty?"
+    return isinstance(value, list) and bool(value) and all(isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+                                                           and not blank(m["content"]) for m in value)
 
 def lengths(rows: list, column: str, tokenizer) -> list:
     "Tokens of each row's prompt, or of its prompt with the answer in `column`."
@@ -176,9 +177,8 @@ def check_shape(rows: list, columns: list, what: str): # as in `check_rows`
         ends = ("user", "tool") if c == "prompt" else ("assistant",)
         refuse(rows, lambda r: c not in r, f"The {what} lacks the column {c!r} in {{}}: add it, or leave these rows out")
         refuse(rows, lambda r: not spoken(r[c]), f"In the {what}, {c!r} is not a list of messages with role and content in {{}}: write it as "
-                                                 "[{'role': ..., 'content': ...}]")
+                                                 "[{'role': ..., 'content': ...}], with something in each")
         refuse(rows, lambda r: any(m["role"] not in SPEAKERS for m in r[c]), f"In the {what}, {c!r} has a role that is none of {', '.join(SPEAKERS)} in {{}}: rename it")
-        refuse(rows, lambda r: any(blank(m["content"]) for m in r[c]), f"In the {what}, a message of {c!r} says nothing in {{}}: fill it, or leave these rows out")
         refuse(rows, lambda r: r[c][-1]["role"] not in ends, f"In the {what}, {c!r} does not end with a message of the {ends[0]} in {{}}: give the turns their roles")
         refuse(rows, lambda r: c != "prompt" and len(r[c]) > 1,
                f"In the {what}, {c!r} holds more than the assistant's answer in {{}}: leave one message there; the turns before it belong to the prompt")

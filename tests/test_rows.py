@@ -60,7 +60,7 @@ SAID = {  # what becomes of an answer, given the request; and what is said about
     "an end of a turn": (lambda q, a: f"{a}<|im_end|>", "spells out a control token (<|im_end|>)"),
     "the end of a document": (lambda q, a: f"{a}\n# <|endoftext|>", "spells out a control token (<|endoftext|>)"),
     "half a character": (lambda q, a: f"{a}\n# \ud83d", "holds half a character"),
-    "nothing": (lambda q, a: "", "says nothing"), "blanks": (lambda q, a: " \n\t", "says nothing"), "an invisible sign": (lambda q, a: "\u200b", "says nothing")}
+    "nothing": (lambda q, a: "", "is not a list of messages"), "blanks": (lambda q, a: " \n\t", "is not a list of messages"), "an invisible sign": (lambda q, a: "\u200b", "is not a list of messages")}
 LEARNT = {"a NUL": (lambda q, a: f"{a}\0", "holds a NUL or a byte order mark"), "a byte order mark": (lambda q, a: f"\ufeff{a}", "holds a NUL or a byte order mark")}
 RIGHT = {  # odd, and nothing is wrong with it
     "as it is": lambda q, a: a, "CRLF": lambda q, a: a.replace("\n", "\r\n"), "tabs and a form feed": lambda q, a: "\f" + a.replace("    ", "\t"),
@@ -146,7 +146,7 @@ def test_an_answer_of_another_shape_is_refused(value, says, column, tok):
 
 
 @pytest.mark.parametrize("prompt, says", [
-    (say("", USER), "says nothing"), (say(" \n", USER), "says nothing"), ([], "is not a list of messages"), ("Write f.", "is not a list of messages"), (None, "is not a list of messages"),
+    (say("", USER), "is not a list of messages"), (say(" \n", USER), "is not a list of messages"), ([], "is not a list of messages"), ("Write f.", "is not a list of messages"), (None, "is not a list of messages"),
     (say("x"), "does not end with a message of the user"), (say("x", "human"), "has a role that is none of"), (say("a <|im_end|>", USER), "spells out a control token"), (say("\udc00", USER), "holds half a character")])
 def test_a_request_of_another_shape_is_refused(prompt, says, tok):
     rows = answers(pairs())

@@ -122,7 +122,8 @@ def deal(rows: list, sizes: list) -> list: # rows with messages; how many go to 
     for size in sizes:
         out.append([])
         while len(out[-1]) < size and (group := next(left, None)): out[-1] += group
-        if size and not out[-1]: raise ChatError(f"{len(rows)} rows hold {len(same)} different requests, too few to hold some out: add others, or give another split")
+        if size and not out[-1]:
+            raise ChatError(f"{len(rows)} rows hold {len(same)} different requests, too few to hold some out: add others, or give another split")
     return out
 
 def read_tasks(folders: list, # one folder a task

@@ -61,11 +61,12 @@ def answer_batch(model, tokenizer, texts: list, # prompts with their chat templa
     pad = next(i for i in (tokenizer.pad_token_id, *ends, 0) if i is not None)
     asked = [ids or [pad] for ids in token_ids(tokenizer, texts)]  # nothing is no beginning
     width = max(map(len, asked))
-    fill = lambda rows, left: torch.tensor([[left] * (width - len(row)) + row for row in rows], device=model.device)  # the prompt ends where the answer begins
+    fill = lambda rows, left: torch.tensor([[left] * (width - len(row)) + row for row in rows], device=model.device)
+    given = dict(input_ids=fill(asked, pad), attention_mask=fill([[1] * len(row) for row in asked], 0))  # the prompt ends where the answer begins
     config = GenerationConfig(max_new_tokens=longest, do_sample=temperature > 0, temperature=temperature or 1.0, top_k=0, top_p=1.0,
                               pad_token_id=pad, eos_token_id=ends or None)
     torch.manual_seed(seed)
-    with torch.no_grad(): out = model.generate(input_ids=fill(asked, pad), attention_mask=fill([[1] * len(row) for row in asked], 0), generation_config=config)
+    with torch.no_grad(): out = model.generate(**given, generation_config=config)
     said = out[:, width:].tolist()
     stop = [next((k for k, i in enumerate(ids) if i in ends), None) for ids in said]
     texts = tokenizer.batch_decode([ids[:k] for ids, k in zip(said, stop)], skip_special_tokens=True)

@@ -100,8 +100,8 @@ def split(rows: list, # records with a task_id, a prompt, or both
     group, drawn = related(rows), {}
     for t, leader in group.items(): drawn[leader] = min(drawn.get(leader, 1), stream(seed, "held out", t) / 2**63)
     order = sorted(drawn, key=drawn.get)
-    if len(order) == 1: raise ValueError(f"All rows are of one task or ask the same, so none can be held out to validate the others: {name_rows(list(enumerate(rows, 1)))}; "
-                                         "add rows of another task, or give validation rows (`valid`)")
+    if len(order) == 1: raise ValueError("All rows are of one task or ask the same, so none can be held out to validate the others: "
+                                         f"{name_rows(list(enumerate(rows, 1)))}; add rows of another task, or give validation rows (`valid`)")
     held = set(order[:min(max(1, sum(x < share for x in drawn.values())), len(order) - 1)])
     return [r for r in rows if group[task_of(r)] not in held], [r for r in rows if group[task_of(r)] in held]
 
@@ -174,14 +174,14 @@ def check_shape(rows: list, columns: list, what: str): # as in `check_rows`
     refuse(rows, lambda r: not isinstance(r.get("task_id"), (str, numbers.Number, type(None))),
            f"In the {what}, 'task_id' is neither text nor number in {{}}: give the task's name, or none")
     for c in columns:
-        ends = ("user", "tool") if c == "prompt" else ("assistant",)
+        ends, here = ("user", "tool") if c == "prompt" else ("assistant",), f"In the {what}, {c!r}"
         refuse(rows, lambda r: c not in r, f"The {what} lacks the column {c!r} in {{}}: add it, or leave these rows out")
-        refuse(rows, lambda r: not spoken(r[c]), f"In the {what}, {c!r} is not a list of messages with role and content in {{}}: write it as "
+        refuse(rows, lambda r: not spoken(r[c]), f"{here} is not a list of messages with role and content in {{}}: write it as "
                                                  "[{'role': ..., 'content': ...}], with something in each")
-        refuse(rows, lambda r: any(m["role"] not in SPEAKERS for m in r[c]), f"In the {what}, {c!r} has a role that is none of {', '.join(SPEAKERS)} in {{}}: rename it")
-        refuse(rows, lambda r: r[c][-1]["role"] not in ends, f"In the {what}, {c!r} does not end with a message of the {ends[0]} in {{}}: give the turns their roles")
+        refuse(rows, lambda r: any(m["role"] not in SPEAKERS for m in r[c]), f"{here} has a role that is none of {', '.join(SPEAKERS)} in {{}}: rename it")
+        refuse(rows, lambda r: r[c][-1]["role"] not in ends, f"{here} does not end with a message of the {ends[0]} in {{}}: give the turns their roles")
         refuse(rows, lambda r: c != "prompt" and len(r[c]) > 1,
-               f"In the {what}, {c!r} holds more than the assistant's answer in {{}}: leave one message there; the turns before it belong to the prompt")
+               f"{here} holds more than the assistant's answer in {{}}: leave one message there; the turns before it belong to the prompt")
 
 def check_words(rows: list, columns: list, tokenizer, what: str): # as in `check_rows`
     "Refuse rows whose words a model must not learn; `ValueError`."
@@ -190,14 +190,14 @@ def check_words(rows: list, columns: list, tokenizer, what: str): # as in `check
     begins = re.compile(f"^{re.escape(start)}", re.M) if len(start) > 1 else re.compile(r"(?!)")
     asks = lambda r, answer: begins.search(answer) or any(echoed(m["content"], answer) for m in r["prompt"] if m["role"] != "assistant")
     for c in columns:
-        tokens = [found[0] for r in rows for m in r[c] if (found := spelt.search(m["content"]))]
+        here, tokens = f"In the {what}, {c!r}", [found[0] for r in rows for m in r[c] if (found := spelt.search(m["content"]))]
         refuse(rows, lambda r: any(spelt.search(m["content"]) for m in r[c]),
-               f"In the {what}, {c!r} spells out a control token ({', '.join(tokens[:1])}), which the model would read as one, in {{}}: write it otherwise, or leave these rows out")
+               f"{here} spells out a control token ({', '.join(tokens[:1])}), which the model would read as one, in {{}}: write it otherwise, or leave these rows out")
         if c == "prompt": continue
-        refuse(rows, lambda r: asks(r, r[c][-1]["content"]), f"In the {what}, {c!r} holds a turn of the user or the system in {{}}: leave only what the assistant says")
+        refuse(rows, lambda r: asks(r, r[c][-1]["content"]), f"{here} holds a turn of the user or the system in {{}}: leave only what the assistant says")
         learnt = lambda r: c != "rejected" and r.get("label") is not False
         refuse(rows, lambda r: learnt(r) and re.search("\\0|\\A\\ufeff", r[c][-1]["content"]),
-               f"In the {what}, {c!r} holds a NUL or a byte order mark, which no program holds, in {{}}: take it out, or leave these rows out")
+               f"{here} holds a NUL or a byte order mark, which no program holds, in {{}}: take it out, or leave these rows out")
 
 def fails(call, *given) -> bool:
     "Does the call raise an error?"
@@ -219,7 +219,8 @@ def check_rows(rows: list, # training or validation data
         count = functools.partial(lengths, column=c, tokenizer=tokenizer)
         try: counts = count(rows)
         except Exception as error:  # a template may refuse with any error
-            refuse(rows, lambda r: fails(count, [r]), f"The chat template refuses {c!r} of the {what} in {{}} ({str(error).strip().partition(chr(10))[0]}): order the turns as it wants them")
+            why = str(error).strip().partition("\n")[0]
+            refuse(rows, lambda r: fails(count, [r]), f"The chat template refuses {c!r} of the {what} in {{}} ({why}): order the turns as it wants them")
             raise
         wrong = {id(r) for r, n in zip(rows, counts) if n > longest}
         name = "the prompt alone has" if c == "prompt" else f"prompt and {c} have"
@@ -227,7 +228,8 @@ def check_rows(rows: list, # training or validation data
 
 def bare(rows: list, columns: list) -> list: # checked rows
     "The rows with what a trainer reads, and nothing else."
-    return [{c: [dict(role=m["role"], content=m["content"]) for m in r[c]] if isinstance(r[c], list) else r[c] for c in columns if c in r} for r in rows]
+    words = lambda value: [dict(role=m["role"], content=m["content"]) for m in value] if isinstance(value, list) else value
+    return [{c: words(r[c]) for c in columns if c in r} for r in rows]
 
 # %% ../nbs/04_sft.ipynb #18f4dbe3
 def sft_trainer(train, valid, model_path, tokenizer, settings, watch=None, callbacks=(), weighting=None, # one of `multitask.WEIGHTINGS`, or None
@@ -437,7 +439,8 @@ def check_tasks(train: list, valid: list, weighting: str, packing: bool): # as i
     if packing: raise ValueError("packing = True mixes tasks in one sequence, so they cannot be weighted: leave out one of packing and weighting")
     for rows, what in ((train, "training"), (valid, "validation")):
         refuse(rows, lambda r: not r.get("task"), f"The {what} rows need the name of their task for weighting = {weighting!r}, but it is missing in {{}}: add `task`")
-        refuse(rows, lambda r: not isinstance(r["task"], str), f"The {what} rows need the name of their task for weighting = {weighting!r}, but it is no text in {{}}: write it as text")
+        refuse(rows, lambda r: not isinstance(r["task"], str),
+               f"The {what} rows need the name of their task for weighting = {weighting!r}, but it is no text in {{}}: write it as text")
     apart = {r["task"] for r in train} ^ {r["task"] for r in valid}
     if apart: raise ValueError(f"Tasks {', '.join(sorted(apart))} are not both in the training and in the validation part: hold out more prompts")
 

@@ -60,19 +60,26 @@ SAID = {  # what becomes of an answer, given the request; and what is said about
     "an end of a turn": (lambda q, a: f"{a}<|im_end|>", "spells out a control token (<|im_end|>)"),
     "the end of a document": (lambda q, a: f"{a}\n# <|endoftext|>", "spells out a control token (<|endoftext|>)"),
     "half a character": (lambda q, a: f"{a}\n# \ud83d", "holds half a character"),
-    "nothing": (lambda q, a: "", "is not a list of messages"), "blanks": (lambda q, a: " \n\t", "is not a list of messages"), "an invisible sign": (lambda q, a: "\u200b", "is not a list of messages")}
+    "nothing": (lambda q, a: "", "is not a list of messages"), "blanks": (lambda q, a: " \n\t", "is not a list of messages"),
+    "an invisible sign": (lambda q, a: "\u200b", "is not a list of messages")}
 LEARNT = {"a NUL": (lambda q, a: f"{a}\0", "holds a NUL or a byte order mark"), "a byte order mark": (lambda q, a: f"\ufeff{a}", "holds a NUL or a byte order mark")}
 RIGHT = {  # odd, and nothing is wrong with it
     "as it is": lambda q, a: a, "CRLF": lambda q, a: a.replace("\n", "\r\n"), "tabs and a form feed": lambda q, a: "\f" + a.replace("    ", "\t"),
-    "a fence": lambda q, a: f"Here it is:\n```python\n{a}\n```\n", "other letters": lambda q, a: a + "  # é 日本 \U0001f600", "a bell": lambda q, a: a + "  # \x07",
-    "blank lines around": lambda q, a: f"\n\n{a}\n\n", "very long": lambda q, a: a + "\n# 1" * 100, "words of roles": lambda q, a: f"user = system = 'User: x'\n{a}",
-    "another family's marks in a string": lambda q, a: f"END = '<|eot_id|> </s> [INST]'\n{a}", "a literal escape": lambda q, a: a + '\nX = "\\ud800\\0"',
+    "a fence": lambda q, a: f"Here it is:\n```python\n{a}\n```\n", "other letters": lambda q, a: a + "  # é 日本 \U0001f600",
+    "a bell": lambda q, a: a + "  # \x07",
+    "blank lines around": lambda q, a: f"\n\n{a}\n\n", "very long": lambda q, a: a + "\n# 1" * 100, "words of roles": lambda q,
+    a: f"user = system = 'User: x'\n{a}",
+    "another family's marks in a string": lambda q, a: f"END = '<|eot_id|> </s> [INST]'\n{a}", "a literal escape": lambda q,
+    a: a + '\nX = "\\ud800\\0"',
     "a single letter": lambda q, a: "x", "prose": lambda q, a: "That cannot be done."}
 CALM = dict(RIGHT) | {
-    "the request in a comment": lambda q, a: f"# {' '.join(q.split())}\n{a}", "in a docstring": lambda q, a: f'def g():\n    """\n    {PROSE}\n    """\n{a}',
-    "in the module's docstring": lambda q, a: f'"""{PROSE}"""\n{a}', "in the middle of a sentence": lambda q, a: f'You asked me: "{PROSE}" So:\n```python\n{a}\n```'}
+    "the request in a comment": lambda q, a: f"# {' '.join(q.split())}\n{a}", "in a docstring": lambda q,
+    a: f'def g():\n    """\n    {PROSE}\n    """\n{a}',
+    "in the module's docstring": lambda q, a: f'"""{PROSE}"""\n{a}', "in the middle of a sentence": lambda q,
+    a: f'You asked me: "{PROSE}" So:\n```python\n{a}\n```'}
 HEADS = dict(RIGHT) | {
-    "the head and its body": lambda q, a: f"{q}\n    return x + 1", "in a fence": lambda q, a: f"```python\n{q}\n    return x + 1\n```", "imports first": lambda q, a: f"import math\n\n{q}\n    return x + 1",
+    "the head and its body": lambda q, a: f"{q}\n    return x + 1", "in a fence": lambda q,
+    a: f"```python\n{q}\n    return x + 1\n```", "imports first": lambda q, a: f"import math\n\n{q}\n    return x + 1",
     "with other white space": lambda q, a: q.replace("    ", "  ") + "\n  return x + 1"}
 
 
@@ -100,11 +107,16 @@ def test_odd_but_right_answers_are_learnt(prompt, case, tok):
 
 
 @pytest.mark.parametrize("said, answer, echo", [
-    ("f", "f = lambda x: x", False), ("Sort", "Sort = sorted", False), ("Double x.", "Double x.\n2 * x", True), ("Double x.", "2 * x", False), ("Double x.", "Human: Double x.\nBot: 2 * x", True),
-    ("print(1)", "print(1)\nprint(2)", False), ("int add(int a, int b) {", "int add(int a, int b) {\n  return a + b;\n}", False), ("// Adds\nint add(", "// Adds\nint add(int a) { return a; }", False),
-    ("# Adds one to every number of a list.", "# Adds one to every number of a list.\nf <- function(x) x + 1", False), ("def f(x):", "def f(x): return x", False),
-    ("def f(x):", "def f(x):\n    return x", False), ("def f(x):", "def f(x):\ndef f(x):\n    return x", True), ("两数之和，返回下标", "两数之和，返回下标\ndef f(): pass", True),
-    ("Reverse it, (please)\n[now]", "Reverse it,  (please) [now] def f(): pass", True), ("a b c d", "a b c defghi", False), (" \n", "x", False), ("Write it now", "Sure.\nWrite it now\n```python\nx = 1\n```", True)])
+    ("f", "f = lambda x: x", False), ("Sort", "Sort = sorted", False), ("Double x.", "Double x.\n2 * x", True),
+    ("Double x.", "2 * x", False), ("Double x.", "Human: Double x.\nBot: 2 * x", True),
+    ("print(1)", "print(1)\nprint(2)", False), ("int add(int a, int b) {", "int add(int a, int b) {\n  return a + b;\n}", False),
+    ("// Adds\nint add(", "// Adds\nint add(int a) { return a; }", False),
+    ("# Adds one to every number of a list.", "# Adds one to every number of a list.\nf <- function(x) x + 1", False),
+    ("def f(x):", "def f(x): return x", False),
+    ("def f(x):", "def f(x):\n    return x", False), ("def f(x):", "def f(x):\ndef f(x):\n    return x", True),
+    ("两数之和，返回下标", "两数之和，返回下标\ndef f(): pass", True),
+    ("Reverse it, (please)\n[now]", "Reverse it,  (please) [now] def f(): pass", True), ("a b c d", "a b c defghi", False),
+    (" \n", "x", False), ("Write it now", "Sure.\nWrite it now\n```python\nx = 1\n```", True)])
 def test_what_counts_as_saying_it_again(said, answer, echo): assert chat.echoed(said, answer) is echo
 
 
@@ -133,9 +145,11 @@ def test_the_marks_of_the_models_own_template_are_refused(shape):
 # ------------------------------------------------------------------ shapes
 
 @pytest.mark.parametrize("value, says", [
-    ("text", "is not a list of messages"), (None, "is not a list of messages"), (3, "is not a list of messages"), ({}, "is not a list of messages"), ([], "is not a list of messages"),
+    ("text", "is not a list of messages"), (None, "is not a list of messages"), (3, "is not a list of messages"),
+    ({}, "is not a list of messages"), ([], "is not a list of messages"),
     (["text"], "is not a list of messages"), ([dict(content="x")], "is not a list of messages"), ([dict(role=BOT)], "is not a list of messages"),
-    ([dict(role=BOT, content=None)], "is not a list of messages"), ([dict(role=BOT, content=["x"])], "is not a list of messages"), ([dict(role=3, content="x")], "is not a list of messages"),
+    ([dict(role=BOT, content=None)], "is not a list of messages"), ([dict(role=BOT, content=["x"])], "is not a list of messages"),
+    ([dict(role=3, content="x")], "is not a list of messages"),
     (say("x", "gpt"), "has a role that is none of system"), (say("x", USER), "does not end with a message of the assistant"),
     (say("Add one.", USER) + say("x"), "holds more than the assistant's answer"), (say("x") + say("y"), "holds more than the assistant's answer")])
 @pytest.mark.parametrize("column", ["completion", "chosen", "rejected"])
@@ -146,8 +160,10 @@ def test_an_answer_of_another_shape_is_refused(value, says, column, tok):
 
 
 @pytest.mark.parametrize("prompt, says", [
-    (say("", USER), "is not a list of messages"), (say(" \n", USER), "is not a list of messages"), ([], "is not a list of messages"), ("Write f.", "is not a list of messages"), (None, "is not a list of messages"),
-    (say("x"), "does not end with a message of the user"), (say("x", "human"), "has a role that is none of"), (say("a <|im_end|>", USER), "spells out a control token"), (say("\udc00", USER), "holds half a character")])
+    (say("", USER), "is not a list of messages"), (say(" \n", USER), "is not a list of messages"),
+    ([], "is not a list of messages"), ("Write f.", "is not a list of messages"), (None, "is not a list of messages"),
+    (say("x"), "does not end with a message of the user"), (say("x", "human"), "has a role that is none of"),
+    (say("a <|im_end|>", USER), "spells out a control token"), (say("\udc00", USER), "holds half a character")])
 def test_a_request_of_another_shape_is_refused(prompt, says, tok):
     rows = answers(pairs())
     rows[0] = rows[0] | dict(prompt=prompt)
@@ -155,11 +171,14 @@ def test_a_request_of_another_shape_is_refused(prompt, says, tok):
 
 
 @pytest.mark.parametrize("change, says", [
-    (lambda rows: [], "is empty"), (lambda rows: rows[:1] + ["text"] + rows[2:], "is not made of objects in row 2"), (lambda rows: rows[:1] + [None], "is not made of objects in row 2"),
+    (lambda rows: [], "is empty"), (lambda rows: rows[:1] + ["text"] + rows[2:], "is not made of objects in row 2"),
+    (lambda rows: rows[:1] + [None], "is not made of objects in row 2"),
     (lambda rows: [{k: v for k, v in r.items() if k != "prompt"} for r in rows], r"lacks the column 'prompt' in row 1 (t1), row 2 (t2), row 3 (t3) and 3 more"),
-    (lambda rows: rows[:1] + [rows[1] | dict(task_id=["a"])], "'task_id' is neither text nor number in row 2"), (lambda rows: rows[:1] + [rows[1] | dict(task_id={})], "'task_id' is neither text nor number in row 2"),
+    (lambda rows: rows[:1] + [rows[1] | dict(task_id=["a"])], "'task_id' is neither text nor number in row 2"),
+    (lambda rows: rows[:1] + [rows[1] | dict(task_id={})], "'task_id' is neither text nor number in row 2"),
     (lambda rows: rows[:1] + [rows[1] | dict(task_id="t\ud800")], r"holds half a character (a lone surrogate, such as \ud800), which no tokenizer and no file takes, in row 2 (t\ud800)"),
-    (lambda rows: rows[:1] + [rows[1] | dict(tests=["x", dict(y="\udfff")])], "holds half a character"), (lambda rows: rows[:1] + [rows[1] | dict(chosen=rows[1]["rejected"])], "chosen equals rejected in row 2"),
+    (lambda rows: rows[:1] + [rows[1] | dict(tests=["x", dict(y="\udfff")])], "holds half a character"),
+    (lambda rows: rows[:1] + [rows[1] | dict(chosen=rows[1]["rejected"])], "chosen equals rejected in row 2"),
     (lambda rows: rows[:1] + [rows[1] | dict(chosen=say(OTHER.replace("1", "2") + " \n"))], "chosen equals rejected in row 2")])
 def test_sets_that_are_none(change, says, tok): assert says in checked(change(pairs()), tok, "dpo")
 
@@ -223,7 +242,8 @@ def test_something_is_always_left_to_train_on():
 
 @pytest.mark.parametrize("trainer", ["sft", "dpo+sft", "kto"])
 @pytest.mark.parametrize("change", [lambda r: {k: v for k, v in r.items() if k != "task_id"}, lambda r: r | dict(task_id=int(r["task_id"][1:])), lambda r: r | dict(task_id=None),
-                                    lambda r: r | dict(extra=object(), meta={3: {1, 2}})], ids=["no task", "numbers", "None", "columns that nobody reads"])
+                                    lambda r: r | dict(extra=object(), meta={3: {1, 2}})], ids=["no task", "numbers", "None",
+                                    "columns that nobody reads"])
 def test_rows_with_or_without_a_task_train(trainer, change, tiny, tmp_path):
     rows = [change(r) for r in (answers(pairs()) if trainer == "sft" else pairs())]
     rows[0] = rows[0] | dict(prompt=[m | dict(name="me", n=1) for m in rows[0]["prompt"]])

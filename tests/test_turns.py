@@ -39,8 +39,8 @@ class Reciter(SimpleNamespace):
     device = "cpu"
     def generate(self, input_ids, attention_mask, generation_config):
         assert input_ids.shape == attention_mask.shape
-        self.asked, self.ends = [[i for i, m in zip(*row) if m] for row in zip(input_ids.tolist(), attention_mask.tolist())],
-        generation_config.eos_token_id
+        self.asked = [[i for i, m in zip(*row) if m] for row in zip(input_ids.tolist(), attention_mask.tolist())]
+        self.ends = generation_config.eos_token_id
         said = [(row + [90] * 99)[:generation_config.max_new_tokens] for row in self.says * (len(input_ids) // len(self.says))]
         return torch.cat([input_ids, torch.tensor(said)], 1)
 

@@ -84,9 +84,9 @@ def generate(name: str, # of the model, for the rows
     mode, split = "sampled" if temperature else "greedy", problems[0]["benchmark"].removeprefix("scale-") if problems else ""
     said = sample(model, tokenizer if chat else plain(tokenizer), [p["prompt"] for p in problems], n=n, temperature=temperature, longest=longest, seed=seed,
                   purpose=f"{name} {split} {mode}" + ("" if chat else " plain"), journal=journal)
-    rows = [dict(model=name, split=split, task_id=p["task_id"], mode=mode, k=k, answer=a) for p, all_ in zip(problems, said) for k, a in enumerate(all_)]
-    tokens = tokenizer([r["answer"] for r in rows], add_special_tokens=False).input_ids if rows else []
-    return [r | dict(cut=len(ids) >= longest) for r, ids in zip(rows, tokens)]
+    full = lambda a: len(tokenizer([a], add_special_tokens=False).input_ids[0]) >= longest  # where nobody saw the answer end
+    return [dict(model=name, split=split, task_id=p["task_id"], mode=mode, k=k, answer=str(a), cut=full(a) if a.cut is None else a.cut)
+            for p, all_ in zip(problems, said) for k, a in enumerate(all_)]
 
 # %% ../nbs/06_eval.ipynb #a0e885e0
 KINDS = ("right", "wrong on plus tests only", "wrong answer", "unknown name", "wrong type", "index or key", "other error", "time-out", "syntax error", "unfinished")

@@ -942,6 +942,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'codedpo_nb.sft.watched_curves': ('sft.html#watched_curves', 'codedpo_nb/sft.py'),
                                 'codedpo_nb.sft.workspace': ('sft.html#workspace', 'codedpo_nb/sft.py')},
             'codedpo_nb.statistics': { 'codedpo_nb.statistics.bootstrap': ('statistics.html#bootstrap', 'codedpo_nb/statistics.py'),
+                                       'codedpo_nb.statistics.clustered': ('statistics.html#clustered', 'codedpo_nb/statistics.py'),
                                        'codedpo_nb.statistics.difference': ('statistics.html#difference', 'codedpo_nb/statistics.py'),
                                        'codedpo_nb.statistics.holm': ('statistics.html#holm', 'codedpo_nb/statistics.py'),
                                        'codedpo_nb.statistics.least_gain': ('statistics.html#least_gain', 'codedpo_nb/statistics.py'),

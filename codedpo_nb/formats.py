@@ -17,8 +17,8 @@ from pathlib import Path
 
 from . import sandbox
 from .benchmarks import BenchmarkError, assemble, freeze_all, load, mark, pass_at_k, problem, truth_program
-from .records import rng, write_text
-from .statistics import bootstrap, wilson
+from .records import write_text
+from .statistics import clustered, wilson
 
 # %% ../nbs/00_formats.ipynb #bccdf550
 class FormatError(ValueError):
@@ -204,7 +204,7 @@ def rates(results: list, # as from `score`
         right = Counter(r["task_id"] for r in results if r[tests])
         for k in [k for k in ks if k <= least]:
             each = [pass_at_k(n, right[t], k) for t, n in count.items()]
-            found = wilson(len(right), len(count)) if max(count.values()) == 1 else bootstrap(each, rng(0, "score", tests, k))
+            found = clustered(each, least // k)
             out.append(dict(tests=tests, k=k, **dict(zip(("rate", "low", "high"), found)), problems=len(count), samples=len(results)))
     return out
 

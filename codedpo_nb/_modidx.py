@@ -892,6 +892,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'codedpo_nb.selfverify.packed': ('selfverify.html#packed', 'codedpo_nb/selfverify.py'),
                                        'codedpo_nb.selfverify.page_rank': ('selfverify.html#page_rank', 'codedpo_nb/selfverify.py'),
                                        'codedpo_nb.selfverify.pair_accuracy': ('selfverify.html#pair_accuracy', 'codedpo_nb/selfverify.py'),
+                                       'codedpo_nb.selfverify.pair_rows': ('selfverify.html#pair_rows', 'codedpo_nb/selfverify.py'),
                                        'codedpo_nb.selfverify.pass_matrix': ('selfverify.html#pass_matrix', 'codedpo_nb/selfverify.py'),
                                        'codedpo_nb.selfverify.pick_pair': ('selfverify.html#pick_pair', 'codedpo_nb/selfverify.py'),
                                        'codedpo_nb.selfverify.plain_tests': ('selfverify.html#plain_tests', 'codedpo_nb/selfverify.py'),

@@ -652,6 +652,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'codedpo_nb.runner.costs': ('runner.html#costs', 'codedpo_nb/runner.py'),
                                    'codedpo_nb.runner.dry_run': ('runner.html#dry_run', 'codedpo_nb/runner.py'),
                                    'codedpo_nb.runner.duration': ('runner.html#duration', 'codedpo_nb/runner.py'),
+                                   'codedpo_nb.runner.enough_files': ('runner.html#enough_files', 'codedpo_nb/runner.py'),
                                    'codedpo_nb.runner.environment': ('runner.html#environment', 'codedpo_nb/runner.py'),
                                    'codedpo_nb.runner.execute': ('runner.html#execute', 'codedpo_nb/runner.py'),
                                    'codedpo_nb.runner.explained': ('runner.html#explained', 'codedpo_nb/runner.py'),

@@ -98,10 +98,10 @@ def find_stages(nbs) -> list[Stage]:
 def profile_file(profile: str, base) -> Path:
     "File of the profile with this name in `profiles/`, or at this path if it ends in .yaml."
     if profile.endswith((".yaml", ".yml")):
-        if not Path(profile).is_file(): raise BadInput(f"There is no profile file {profile}: give the path of a YAML file, or a name from profiles/")
+        if not Path(profile).is_file(): raise BadInput(f"There is no profile file {brief(profile, 200)[1:-1]}: give the path of a YAML file, or a name from profiles/")
         return Path(profile)
     known = sorted(p.stem for p in (Path(base)/"profiles").glob("*.yaml"))
-    if profile not in known: raise BadInput(f"There is no profile {profile!r}: profiles/ has {', '.join(known) or 'none'}{_did_you_mean(profile, known)}")
+    if profile not in known: raise BadInput(f"There is no profile {brief(profile)}: profiles/ has {', '.join(known) or 'none'}{_did_you_mean(profile, known)}")
     return Path(base)/"profiles"/f"{profile}.yaml"
 
 # %% ../nbs/00_runner.ipynb #89a13cba
@@ -292,7 +292,7 @@ def make_plan(profile: str, base) -> Plan:
     check_profile(values, stages)
     seeds = profile_seeds(values)
     name, where = values.get("profile", (path.stem, ""))
-    if not profile.endswith((".yaml", ".yml")) and name != path.stem: raise BadInput(f"{where}: the profile of this file is called {path.stem!r}, not {name!r}; make the two agree")
+    if not profile.endswith((".yaml", ".yml")) and name != path.stem: raise BadInput(f"{where}: the profile of this file is called {path.stem!r}, not {brief(name)}; make the two agree")
     for each in [name, *(f"{name}-seed{seed}" for seed in seeds)]:
         if not is_folder_name(each): raise BadInput(f"{where or shown(path)}: profile {brief(each)} is no folder name; use letters, digits, '_', '-' and '.', beginning with a letter or digit")
     return Plan(name, Path(base).absolute(), stages, {key: value for key, (value, _) in values.items() if key != "seeds"} | dict(profile=name), seeds)
@@ -638,7 +638,7 @@ def chosen(plan: Plan, only: str = "", start_from: str = "") -> list[Stage]:
     "The stages to look at: all, one, or one and those after it."
     names = [stage.name for stage in plan.stages]
     for name in filter(None, (only, start_from)):
-        if name not in names: raise BadInput(f"There is no stage {name!r}: the stages are {', '.join(names)}{_did_you_mean(name, names)}")
+        if name not in names: raise BadInput(f"There is no stage {brief(name)}: the stages are {', '.join(names)}{_did_you_mean(name, names)}")
     if only: return [plan.stages[names.index(only)]]
     return plan.stages[names.index(start_from):] if start_from else plan.stages
 

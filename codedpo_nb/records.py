@@ -390,7 +390,7 @@ BOM = b"\xef\xbb\xbf"
 
 def is_journal(name: str, head: bytes) -> bool: # of a file
     "Do the first bytes of a file begin a journal, perhaps one that a crash cut short at once?"
-    return head.removeprefix(BOM).startswith(MARK) or MARK.startswith(head)
+    return head.removeprefix(BOM).startswith(MARK) or len(head) > 9 and MARK.startswith(head)
 
 def journal_file(path, inputs=()) -> Path: # named by somebody; what is read, and has to stay
     "The file that a journal may be kept in; else `PathError`."

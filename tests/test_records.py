@@ -212,7 +212,7 @@ def test_a_destination_is_not_what_is_read_nor_what_is_not_ours(tmp_path):
     assert real.read_text() == "{}\n" and not list((tmp_path/"missing").rglob("*.*"))
 
 
-@pytest.mark.parametrize("text", [b"three years of work\n", b'{"task_id": "HumanEval/0", "completion": "x"}\n', b'{"key": "0123456789abcdef"}\n', b"[]", b"\0" * 100, b"{\n", b'{"k": 1, "row": 2}\n',
+@pytest.mark.parametrize("text", [b"three years of work\n", b'{"task_id": "HumanEval/0", "completion": "x"}\n', b'{"key": "0123456789abcdef"}\n', b"[]", b"\0" * 100, b"{\n", b"{", b'{"k": 1, "row": 2}\n',
                                   '{"journal": "codedpo_nb"}'.encode("utf-16")])
 def test_a_journal_never_empties_what_is_no_journal(run, tmp_path, text):
     path = tmp_path/"mine"

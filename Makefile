@@ -57,7 +57,7 @@ $(READY): $(LOCKED) settings.ini setup.py pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf outputs/*/artefacts outputs/smoke build dist *.egg-info .pytest_cache .hypothesis _proc
+	rm -rf outputs/*/artefacts outputs/smoke outputs/by-hand build dist *.egg-info .pytest_cache .hypothesis _proc
 	find . -path ./.venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 
 distclean: clean

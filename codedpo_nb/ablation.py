@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .efficiency import READINGS, draw_pair
-from .eval import bootstrap, cost_of, costs, difference, evaluate, generate, judge, per_problem, reading, speed_summary, speed_ups
+from .eval import bootstrap, clustered, cost_of, costs, difference, evaluate, generate, judge, per_problem, reading, speed_summary, speed_ups
 from .records import fingerprint, rng, stream
 from .selfverify import RANKERS, as_preference, correctness_pairs
 

@@ -18,7 +18,7 @@ import numpy as np
 # %% ../nbs/03_efficiency.ipynb #041ffe2d
 from . import sandbox
 from .efficiency_suites import eff_at_k, effibench, enamel_score
-from .selfverify import as_preference, best_first, bootstrap, canonical_source, kendall, spearman
+from .selfverify import PAIR, as_preference, best_first, bootstrap, canonical_source, kendall, pair_rows, relative, spearman
 
 # %% ../nbs/03_efficiency.ipynb #140b5de8
 def credible_tests(code_scores: list, matrix) -> list: # (solutions,); (solutions, tests) of 0 and 1
@@ -89,9 +89,10 @@ def efficiency_pairs(verified: list, # rows of 02_selfverify
     for v, m in zip(verified, measured, strict=True):
         if v["task_id"] != m["task_id"]: raise ValueError(f"{v['task_id']} stands beside the costs of {m['task_id']}: run 03_efficiency again")
         if (pair := pick_fastest(m["cost"], m["candidates"], min_ratio)) is None: continue
-        i, j = pair
+        (i, j), s = pair, relative(v["code_scores"]) if "code_scores" in v else None
+        scores = {} if s is None else dict(chosen_score=float(s[i]), rejected_score=float(s[j]))
         rows.append(as_preference(v, v["solutions"][i], v["solutions"][j], kind="efficiency", chosen_cost=m["cost"][i], rejected_cost=m["cost"][j],
-                                  chosen_index=i, rejected_index=j))
+                                  chosen_index=i, rejected_index=j, **scores))
     return rows
 
 # %% ../nbs/03_efficiency.ipynb #3e2330a7

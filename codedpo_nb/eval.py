@@ -19,7 +19,7 @@ from .benchmarks import STOPS, assemble, cut, mark, pass_at_k, problem
 from .corpus import reference_solution
 from .records import stream
 from .sampling import extract_code, sample
-from .statistics import bootstrap, difference, mcnemar, reading, wilson
+from .statistics import bootstrap, clustered, difference, mcnemar, reading, wilson
 from .tasks import SPLITS, apply, chain_of, large_calls, literal, reference_tests, task_space, write_task
 
 # %% ../nbs/06_eval.ipynb #93c41ce8
@@ -190,7 +190,7 @@ def speed_ups(before: dict, after: dict) -> dict:
 def speed_summary(ratios: dict, r, draws: int=2000) -> dict:
     "Number of problems, geometric mean and percentage that is at least 10 % cheaper, with intervals."
     mean = [None if v is None else math.exp(v) for v in bootstrap(np.log(list(ratios.values())), r, draws)]
-    share = bootstrap([100 * (v >= 1 / .9) for v in ratios.values()], r, draws)
+    share = [None if v is None else 100 * v for v in clustered([v >= 1 / .9 for v in ratios.values()])]
     return dict(zip(("problems", "speed-up", "from", "to", "10 % cheaper, percent", "percent from", "percent to"), (len(ratios), *mean, *share)))
 
 # %% ../nbs/06_eval.ipynb #1c32cbaf

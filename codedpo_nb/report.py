@@ -110,10 +110,13 @@ def times(folder) -> dict | None:
     "Time and memory of the stages, with the sum of the one and the largest of the other; None if nothing has run."
     path = Path(folder)/"timings/stages.csv"
     if not path.exists(): return None
-    with open(path, newline="") as file: rows = list(csv.DictReader(file))
-    rows.append(dict(stage="all", seconds=sum(float(r["seconds"]) for r in rows), peak_mb=max(int(r["peak_mb"]) for r in rows)))
+    try:
+        with open(path, newline="") as file: rows = [dict(stage=r["stage"], seconds=float(r["seconds"]), peak_mb=int(r["peak_mb"])) for r in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error): rows = []
+    if not rows: raise ArtefactError(f"{shown(path)} is damaged: delete it and give the same command again")
+    rows.append(dict(stage="all", seconds=sum(r["seconds"] for r in rows), peak_mb=max(r["peak_mb"] for r in rows)))
     return dict(head=[("stage", False), ("seconds", True), ("most memory, MB", True)],
-                rows=[[(r["stage"], False), (f"{float(r['seconds']):.1f}", True), (str(r["peak_mb"]), True)] for r in rows])
+                rows=[[(r["stage"], False), (f"{r['seconds']:.1f}", True), (str(r["peak_mb"]), True)] for r in rows])
 
 # %% ../nbs/00_report.ipynb #34903621
 def in_short(found: list) -> list: # as from `entries`

@@ -296,6 +296,145 @@ def test_console_scores_and_its_exit_codes_mean_something(tmp_path, submission):
     assert (F.main(["pack", str(submission)]), F.main(["check", f"{submission}.zip"]), F.main(["check", str(tmp_path/"a.jsonl")])) == (0, 0, 1)
 
 
+# ------------------------------------------------------------------ files that people lose
+
+@pytest.fixture
+def scored(tmp_path):
+    "A command that scores one right answer, with more options; its files lie in the folder that is given too."
+    put(tmp_path/"mbpp.jsonl", dict(task_id=11, text="Add.", code="def f(x): return x + 1", test_list=["assert f(1) == 2"], test_setup_code="", challenge_test_list=[]))
+    put(tmp_path/"answers.jsonl", dict(task_id="Mbpp/11", solution="def f(x): return x + 1"))
+    return tmp_path, lambda *more: F.main(["score", str(tmp_path/"answers.jsonl"), "--benchmark", "mbpp", "--data", str(tmp_path), *map(str, more)])
+
+
+def test_out_writes_through_links_and_refuses_the_rest(scored, capfd):
+    folder, score = scored
+    real, link, second, loose = (folder/n for n in ("real.json", "link", "second", "loose"))
+    real.write_text("{}")
+    link.symlink_to("real.json")
+    second.symlink_to("link")
+    loose.symlink_to("later.json")
+    for out, target in ((link, real), (second, real), (loose, folder/"later.json"), (real, real), (folder/"new"/"folder"/"r", folder/"new/folder/r")):
+        assert score("--out", out) == 0 and json.loads(target.read_text())["pass_at_k"]["base"] == {"pass@1": 1}
+    assert link.is_symlink() and second.is_symlink() and loose.is_symlink()
+    os.link(folder/"answers.jsonl", folder/"hard")
+    (folder/"same").symlink_to("answers.jsonl")
+    (folder/"thesis.tex").write_text("three years of work")
+    (folder/"other.json").write_text('[["a program"]]')
+    os.mkfifo(folder/"pipe")
+    capfd.readouterr()
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    for out in ("hard", "same", "answers.jsonl", "thesis.tex", "other.json", "pipe", "new", "answers.jsonl/x", "/dev/full", "/dev/null", "", "x" * 300, "mbpp.jsonl"):
+        assert score("--out", folder/out if out else "") == 2, out
+        said = capfd.readouterr()
+        assert said.out == "" and said.err.startswith("formats: ") and said.err.count("\n") == 1
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before and (folder/"pipe").is_fifo()
+
+
+def test_journal_refuses_what_is_no_journal(scored, capfd):
+    folder, score = scored
+    os.mkfifo(folder/"pipe")
+    (folder/"thesis.tex").write_text("three years of work")
+    (folder/"empty").touch()
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    for journal in ("thesis.tex", "answers.jsonl", "mbpp.jsonl", "pipe", "/dev/null", ".", ""):
+        assert score("--journal", folder/journal if journal else "") == 2, journal
+        assert capfd.readouterr().err.count("\n") == 1
+    assert score("--journal", folder/"j", "--out", folder/"."/"j") == 2 and not (folder/"j").exists()
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+    assert score("--journal", folder/"empty", "--out", folder/"r.json") == 0 == score("--journal", folder/"empty", "--out", folder/"r.json")
+    assert score("--journal", folder/"r.json") == 2 and score("--out", folder/"empty") == 2, "each is no place for the other"
+
+
+def test_results_are_whole_before_anything_is_printed(scored):
+    folder, _ = scored
+    args = ("score", folder/"answers.jsonl", "--benchmark", "mbpp", "--data", folder, "--out")
+    run = lambda out, **options: subprocess.run([sys.executable, "-m", "codedpo_nb.formats", *map(str, args), str(out)], cwd=Path(__file__).parent.parent, text=True, **options)
+    with open("/dev/full", "w") as full: done = run(folder/"r.json", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 4 and "No space left" in done.stderr and "Traceback" not in done.stderr and json.loads((folder/"r.json").read_text())["eval"]
+    done = run("/dev/stdout", capture_output=True)
+    assert done.returncode == 0 and json.loads(done.stdout)["eval"] and "pass@1 100.0 %" in done.stderr
+
+
+def test_a_full_disk_keeps_earlier_results(scored, monkeypatch, capfd):
+    folder, score = scored
+    assert score("--out", folder/"r.json") == 0
+    before = (folder/"r.json").read_bytes()
+    def full(*_): raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    capfd.readouterr()
+    assert score("--out", folder/"r.json") == 4
+    said = capfd.readouterr()
+    assert said.out == "" and "No space left to write" in said.err and (folder/"r.json").read_bytes() == before and not list(folder.glob(".*"))
+
+
+def test_packed_files_are_unpacked_to_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(F, "UNPACKED", 2 ** 20)
+    monkeypatch.setattr(B.content, "__defaults__", (2 ** 20,))
+    for what in (b"\0" * 2 ** 21, b"\n" * 2 ** 21, b" " * 2 ** 21, json.dumps(LINE).encode() * 2 ** 16):
+        for name in ("a.jsonl.gz", "a.json.gz"):
+            (tmp_path/name).write_bytes(gzip.compress(what))
+            with pytest.raises(F.FormatError, match=f"{name} holds more than 1 MiB when it is unpacked: unpack it with gunzip"): F.whole_text(tmp_path/name)
+            with pytest.raises(B.BenchmarkError, match="holds more than 1 MiB"): B.read_rows(tmp_path/name)
+    with pytest.raises(F.FormatError, match="holds more than 1 MiB: name a file"): F.text_lines("/dev/zero")
+    assert F.read_samples(put(tmp_path/"plain.jsonl", *(row | dict(completion="x" * 2 ** 20) for row in ALL)), DEMO)
+
+
+@pytest.mark.parametrize("data, said", [(json.dumps(LINE).encode("utf-16"), "UTF-16"), (json.dumps(LINE).encode("utf-32"), "UTF-32"), (b'{"x": "\xe9"}', "line 1: field 'x' is not text in UTF-8")])
+def test_encodings_of_benchmarks_are_named(tmp_path, data, said):
+    (tmp_path/"mbpp.jsonl").write_bytes(data)
+    with pytest.raises(B.BenchmarkError, match=f"mbpp.jsonl line 1.*{said.split(': ')[-1]}"): B.load("mbpp", tmp_path)
+    (tmp_path/"mbpp.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(dict(task_id=11, text="Add.", code="def f(x): return x", test_list=["assert f(1) == 1"], test_setup_code="", challenge_test_list=[])).encode())
+    assert len(B.load("mbpp", tmp_path)) == 1
+
+
+def test_a_zip_is_not_believed(submission, tmp_path):
+    name, path = f"{submission.name}/generations_mbpp_m1.8b.json", tmp_path/"a.zip"
+    def made(data, method=zipfile.ZIP_DEFLATED, more=0):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr(name, data)
+            for i in range(more): archive.writestr(f"{submission.name}/{i:099}", b"")
+        return path.read_bytes()
+    bomb = made(b"[" + b" " * (F.MOST + 9) + b"]")
+    assert any("more than 16 MiB" in fault for fault in F.check_zip(path))
+    path.write_bytes(bomb.replace((F.MOST + 11).to_bytes(4, "little"), (9).to_bytes(4, "little")))  # a size that is not true
+    assert any("cannot be unpacked" in fault or "more than" in fault for fault in F.check_zip(path))
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        made(b"[]", method)
+        assert any("method of compression is unusual" in fault for fault in F.check_zip(path))
+    made(b"[]", more=12000)
+    assert "its list of names takes" in F.check_zip(path)[0]
+    made(b"[]", more=400)
+    assert len(F.check_zip(path)) == 101 and "further faults" in F.check_zip(path)[-1]
+    os.mkfifo(tmp_path/"pipe.zip")
+    assert all("is not a zip file" in F.check_zip(p)[0] for p in (tmp_path, tmp_path/"pipe.zip", "/dev/null"))
+
+
+def test_pack_replaces_zips_only(submission):
+    target = submission.parent/"generations_m1.8b.zip"
+    target.write_text("three years of work")
+    with pytest.raises(OSError, match="is there and is no submission of codedpo_nb"): F.pack(submission)
+    assert target.read_text() == "three years of work" and F.main(["pack", str(submission)]) == 2
+    target.unlink()
+    target.symlink_to("elsewhere.zip")
+    assert F.check_zip(F.pack(submission)) == [] and target.is_symlink() and (submission.parent/"elsewhere.zip").is_file()
+
+
+def test_long_names_are_cut(tmp_path):
+    for lines in ([LINE | dict(task_id="Demo/" + "x" * 10 ** 6)], [{"y" * 10 ** 6: 1}], [{**{"z" * 10 ** 6: 1, "task_id": "Demo/0"}}]):
+        with pytest.raises(F.FormatError) as caught: F.read_samples(put(tmp_path/"a.jsonl", *lines), DEMO)
+        assert len(str(caught.value)) < 600 + len(str(tmp_path))
+
+
+# ------------------------------------------------------------------ intervals
+
+@pytest.mark.parametrize("verdicts", ["1" * 40, "0" * 40, "10" * 20, "1", "0", "1110"], ids=len)
+@pytest.mark.parametrize("problems", [1, 2, 30])
+def test_no_interval_has_no_width(verdicts, problems):
+    found = F.rates([dict(task_id=str(i), k=k, base=v == "1", plus=v == "1", verdict="") for i in range(problems) for k, v in enumerate(verdicts)])
+    assert found and all(-1e-9 <= r["low"] < r["high"] <= 1 + 1e-9 and r["low"] - 1e-9 <= r["rate"] <= r["high"] + 1e-9 for r in found)
+    if problems == 1: assert all(r["high"] - r["low"] > .5 for r in found), "one problem says little about others, however many its answers"
+
+
 def test_generations_of_mbpp_are_those_of_its_test_split(tmp_path):
     put(tmp_path/"mbpp.jsonl", *(dict(task_id=i, text="Add.", code=f"def f(x): return x + {i}", test_list=[f"assert f(1) == {i + 1}"], test_setup_code="", challenge_test_list=[]) for i in range(9, 14)))
     put(tmp_path/"a.json", [[f"def f(x): return x + {i}"] for i in (11, 12, 13)])

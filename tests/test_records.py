@@ -1,9 +1,10 @@
 """What a notebook cell cannot show of the records: crashes, full disks, many processes."""
-import json, os, signal, subprocess, sys, textwrap
+import json, os, signal, stat, subprocess, sys, textwrap
 
 import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -168,3 +169,188 @@ def test_progress_reports_to_the_runner_at_most_twice_a_second(tmp_path, monkeyp
 
 def test_bad_profile_name_is_refused():
     with pytest.raises(ValueError, match="no folder name"): records.start("01_seed", "../elsewhere")
+
+
+# ------------------------------------------------------------------ files that people lose
+
+def test_links_stay_links_and_what_is_no_file_is_refused(tmp_path):
+    (tmp_path/"deep").mkdir()
+    real, link, second, loose, loop = (tmp_path/n for n in ("deep/real.txt", "link", "second", "loose", "loop"))
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to("deep/real.txt")
+    second.symlink_to(link)
+    loose.symlink_to("deep/not yet.txt")
+    loop.symlink_to("loop")
+    for n, path in enumerate((real, link, second)):
+        records.write_text(path, f"new {n}")
+        assert real.read_text() == f"new {n}" and link.is_symlink() and second.is_symlink() and real.stat().st_mode & 0o777 == 0o640
+    records.write_text(loose, "made")
+    assert loose.is_symlink() and (tmp_path/"deep/not yet.txt").read_text() == "made"
+    os.mkfifo(tmp_path/"pipe")
+    for path, why in ((tmp_path/"deep", "is a folder"), (tmp_path/"pipe", "is a pipe"), ("/dev/null", "is a device"), ("/dev/full", "is a device"), (loop, "leads back to itself"),
+                      (real/"below.txt", "lies below a file"), (tmp_path/"a\0b", "NUL character"), (tmp_path/("x" * 300), "too long")):
+        for use in (lambda: records.write_text(path, "x"), lambda: records.destination(path), lambda: records.Journal(path)):
+            with pytest.raises(OSError, match=why) as caught: use()
+            assert "\n" not in str(caught.value)
+    assert not [p for p in tmp_path.rglob("*") if p.name.endswith(".tmp")] and stat.S_ISFIFO((tmp_path/"pipe").stat().st_mode)
+
+
+def test_a_destination_is_not_what_is_read_nor_what_is_not_ours(tmp_path):
+    real, hard, link = (tmp_path/n for n in ("answers.jsonl", "hard", "link"))
+    real.write_text("{}\n")
+    os.link(real, hard)
+    link.symlink_to(real)
+    for path in (real, hard, link, tmp_path/"."/"answers.jsonl", os.path.relpath(real)):
+        with pytest.raises(records.PathError, match="would be lost: name another file"): records.destination(path, [real])
+    with pytest.raises(records.PathError, match="would be lost"): records.destination(tmp_path/"new", [tmp_path/"x"/".."/"new"])
+    with pytest.raises(records.PathError, match="is there and is no result of codedpo_nb"): records.destination(real, ours=lambda name, head: False)
+    with pytest.raises(records.PathError, match="name of the result is empty"): records.destination("")
+    real.chmod(0o444)
+    with pytest.raises(records.PathError, match="is read-only"): records.destination(real)
+    assert records.destination(tmp_path/"missing"/"folder"/"r.json") == (tmp_path/"missing/folder/r.json").resolve() and (tmp_path/"missing/folder").is_dir()
+    assert real.read_text() == "{}\n" and not list((tmp_path/"missing").rglob("*.*"))
+
+
+@pytest.mark.parametrize("text", [b"three years of work\n", b'{"task_id": "HumanEval/0", "completion": "x"}\n', b'{"key": "0123456789abcdef"}\n', b"[]", b"\0" * 100, b"{\n", b"{", b'{"k": 1, "row": 2}\n',
+                                  '{"journal": "codedpo_nb"}'.encode("utf-16")])
+def test_a_journal_never_empties_what_is_no_journal(run, tmp_path, text):
+    path = tmp_path/"mine"
+    path.write_bytes(text)
+    with pytest.raises(records.PathError, match="mine is there and is no journal of codedpo_nb: name another file, or delete it"): records.Journal(path)
+    journal = run.path("journals/02_selfverify/loop.jsonl")
+    journal.write_bytes(text)
+    with pytest.raises(records.PathError, match="no journal"): run.journal("loop")
+    assert path.read_bytes() == journal.read_bytes() == text
+
+
+def test_a_named_journal_of_other_work_is_refused_and_an_empty_file_is_taken(run, tmp_path):
+    loop = run.journal("loop", key=1)
+    loop.append(1, 1)
+    kept = loop.path.read_bytes()
+    with pytest.raises(records.PathError, match="is the journal of other work: name another file"): records.Journal(loop.path)
+    assert loop.path.read_bytes() == kept
+    (tmp_path/"empty").touch()
+    (tmp_path/"link").symlink_to("empty")
+    records.Journal(tmp_path/"link").append("a", dict(x=1))
+    assert records.Journal(tmp_path/"empty").get("a") == dict(x=1) and (tmp_path/"link").is_symlink()
+    (tmp_path/"empty").write_bytes((tmp_path/"empty").read_bytes()[:20])  # the disk was full at the first line
+    assert len(records.Journal(tmp_path/"empty")) == 0
+
+
+DAMAGE = {"intact": (lambda b: b, 10), "torn": (lambda b: b[:-7], 9), "garbled": (lambda b: b.replace(b'"k": 3', b'"k": 3x'), 9), "no row": (lambda b: b.replace(b'"row": {"x": 9}', b'"raw": 1'), 9),
+          "number": (lambda b: b + b"7\n", 10), "list": (lambda b: b + b"[]\n", 10), "null": (lambda b: b + b"null\n", 10), "key": (lambda b: b + b'{"k": {}, "row": 1}\n', 10),
+          "key in a list": (lambda b: b + b'{"k": [1, {}], "row": 1}\n', 10), "latin-1": (lambda b: b + b"\xe9\n", 10), "deep": (lambda b: b + b"[" * 10 ** 5 + b"\n", 10),
+          "digits": (lambda b: b + b'{"k": 1, "row": ' + b"9" * 5000 + b"}\n", 10), "NUL at the end": (lambda b: b + b"\0" * 4096, 10), "NUL between": (lambda b: b.replace(b'{"k": 5', b"\0" * 99 + b'{"k": 5'), 10),
+          "CRLF": (lambda b: b.replace(b"\n", b"\r\n"), 10), "BOM": (lambda b: b"\xef\xbb\xbf" + b, 10), "empty lines": (lambda b: b.replace(b"\n", b"\n\n"), 10)}
+
+@pytest.mark.parametrize("spoil, rows", DAMAGE.values(), ids=DAMAGE)
+def test_damage_in_a_journal_costs_its_own_line_and_is_named(run, spoil, rows, capsys):
+    journal = run.journal("loop")
+    for i in range(10): journal.append(i, dict(x=i))
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(spoil(whole))
+    again = run.journal("loop")
+    said = capsys.readouterr().err
+    assert len(again) == rows and all(row == dict(x=k) for k, row in again.seen.items())
+    silent = spoil(whole) == whole or rows == 10 and b"\0" in spoil(whole) or spoil(whole).startswith(b"\xef") or b"\r" in spoil(whole) or not spoil(whole).endswith(b"\n")
+    assert ("loop.jsonl line " in said and "is damaged" in said) != silent and said.count("\n") == (not silent)
+    for i in range(11): again.append(i, dict(x=i)) if i not in again else None
+    assert len(run.journal("loop")) == 11
+
+
+def test_two_journals_on_one_file_lose_nothing(tmp_path):
+    one, two = records.Journal(tmp_path/"j"), records.Journal(tmp_path/"j")
+    for i in range(20): (one if i % 2 else two).append(i, i)
+    assert sorted(records.Journal(tmp_path/"j").rows()) == list(range(20))
+
+
+@pytest.mark.parametrize("name", ["..", "../x.jsonl", "../../..", "a/../../x.jsonl", "/etc/passwd", "", ".", "a//b", "a/", "x\0.jsonl", None, 3])
+def test_names_of_artefacts_stay_inside(run, name):
+    for use in (run.path, run.read, run.checked, run.seal):
+        with pytest.raises(ArtefactError, match="is no name of an artefact: name a file below") as caught: use(name)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+    assert not run.artefacts.exists() or not list(run.artefacts.rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/abs", "a\0", "a\n", ".hidden", "-x", "x.", "CON", "nul", "com1.txt", "by-hand", "x" * 101, " a", None, 3, ["a"]])
+def test_names_of_profiles_are_names(tmp_path, name):
+    with pytest.raises(ValueError, match="is no folder name"): Run(name, "s", {}, home=tmp_path)
+    with pytest.raises(ValueError, match="is no folder name"): records.start("s", name)
+
+
+@pytest.mark.parametrize("text", [b"", b"null", b"[]", b"3", b'"x"', b"\xe9", b"[" * 10 ** 5, b'{"a": ' + b"9" * 5000 + b"}", b'{"a.jsonl": "x"}', b'{"a.jsonl": null}', b'{"a.jsonl": {}}',
+                                  b'{"a.jsonl": {"digest": "x"}}', b'{"a.jsonl": {"digest": 3, "stage": "s"}}', b'{"../x": {"digest": "x", "stage": "s"}}', b"{}{}", "{}".encode("utf-16")])
+def test_every_damaged_register_is_one_sentence(run, text):
+    run.write("a.jsonl", [dict(x=1)])
+    (run.artefacts/"artefacts.json").write_bytes(text)
+    for use in (lambda: run.read("a.jsonl"), lambda: run.write("b.jsonl", [dict(x=1)])):
+        with pytest.raises(ArtefactError, match="artefacts.json is damaged: delete it and give the same command again") as caught: use()
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+    assert (run.artefacts/"artefacts.json").read_bytes() == text, "what is damaged is not overwritten"
+
+
+def test_rows_that_are_not_those_that_were_written(run):
+    path = run.write("a.jsonl", [dict(x=i) for i in range(9)])
+    for spoil in (b'{"x": 1}\n3\n', b'{"x": 1}\n\n', b"[" * 10 ** 5, b"\xff\n", b'{"x": ' + b"9" * 5000 + b"}\n", b'{"x": 1}\n'):
+        path.write_bytes(spoil)
+        run.seal("a.jsonl", 9)
+        with pytest.raises(ArtefactError, match=r"a.jsonl (cannot be read \(line \d is no row\)|has 1 rows, and had 9).*--only 02_selfverify"): run.read("a.jsonl")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ArtefactError, match="is damaged"): run.read("a.jsonl")
+
+
+# ------------------------------------------------------------------ artefacts as data sets
+
+EXACT = dict(a=.1 + .2, b=2 ** 53 + 1, c=2 ** 63 - 1, d=5e-324, e=-0., f=1e300, g=np.float32(.1), h=np.int64(2 ** 60 + 1), i=np.float64(1 / 3), j=np.bool_(True), k=[np.int8(1)])
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet"])
+def test_numbers_come_back_exactly(run, name):
+    run.write(name, [EXACT, EXACT | dict(a=1.5)])
+    back = run.read(name)
+    assert back == [EXACT, EXACT | dict(a=1.5)] and [type(v) for v in back[0].values()] == [float, int, int, float, float, float, float, int, float, bool, list]
+
+
+@pytest.mark.parametrize("rows, why", [([dict(x=float("nan"))], "use None for a missing number"), ([dict(x=np.float64("inf"))], "use None"), ([dict(x="\ud800")], "half a character"),
+                                       ([dict(x=10 ** 5000)], "give numbers")])
+def test_what_would_not_come_back_is_refused_with_its_row(run, rows, why):
+    with pytest.raises(ValueError, match=f"Row 2 of a.jsonl cannot be written .*{why}"): run.write("a.jsonl", [dict(x=1)] + rows)
+    assert not (run.artefacts/"a.jsonl").exists()
+
+
+def test_parquet_that_would_lose_a_value_is_refused(run):
+    for rows in ([dict(x=1), dict(x=1, y=2)], [dict(x=2 ** 70)], [dict(x=1), dict(x="a")], [dict(x=2 ** 53 + 1), dict(x=.5)]):
+        with pytest.raises(ValueError, match="a.parquet .*write .jsonl"): run.write("a.parquet", rows)
+
+
+def test_an_artefact_without_rows_has_its_columns(run):
+    pytest.importorskip("datasets")
+    like = dict(prompt=[dict(role="user", content="")], n=0, x=0.)
+    path = run.write("pairs.jsonl", [], like=like)
+    empty = records.dataset(path)
+    assert run.read("pairs.jsonl") == [] and path.read_bytes() == b"" and len(empty) == 0 and empty.column_names == list(like)
+    full = records.dataset(run.write("more.jsonl", [like | dict(n=2 ** 53 + 1, x=.1 + .2)], like=like))
+    assert full.features == empty.features and full[0]["n"] == 2 ** 53 + 1 and full[0]["x"] == .1 + .2
+
+
+# ------------------------------------------------------------------ by hand
+
+def test_a_run_by_hand_reads_through_its_layer_and_writes_into_it(run, monkeypatch, capsys):
+    run.write("a.jsonl", [dict(x=1)])
+    run.journal("loop").append(1, 1)
+    before = {p: p.read_bytes() for p in run.dir.rglob("*") if p.is_file()}
+    monkeypatch.setenv("CODEDPO_ROOT", str(run.home))
+    monkeypatch.delenv("CODEDPO_RECORDED", raising=False)
+    hand = records.start("02_selfverify", "smoke", n=3)
+    assert "goes to outputs/by-hand/smoke" in capsys.readouterr().out and hand.read("a.jsonl") == [dict(x=1)] and hand.checked("a.jsonl") == run.artefacts/"a.jsonl"
+    assert len(hand.journal("loop")) == 0
+    hand.workdir("w")
+    hand.write("a.jsonl", [dict(x=2)])
+    hand.table([dict(a=1)], "t", "T")
+    assert hand.read("a.jsonl") == [dict(x=2)] and run.read("a.jsonl") == [dict(x=1)]
+    assert {p: p.read_bytes() for p in run.dir.rglob("*") if p.is_file()} == before
+    assert sorted(p.name for p in (run.home/"outputs").iterdir()) == ["by-hand", "smoke"]
+    with pytest.raises(ArtefactError, match="outputs/smoke/artefacts/b.jsonl is missing"): hand.read("b.jsonl")
+    monkeypatch.setenv("CODEDPO_RECORDED", str(run.home/"recorded.jsonl"))
+    assert records.start("02_selfverify", "smoke").dir == run.dir

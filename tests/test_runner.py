@@ -197,11 +197,90 @@ def test_full_disk(base):
 @pytest.mark.parametrize("yaml, why", [
     ("profile: smoke\nm: 4", r"smoke.yaml, line 2: no notebook has a parameter 'm'"), ("n: four", "n is 'four', but 02_squares wants a whole number such as 4"),
     ("rate: 1e-4", "YAML takes 1.0e-4 as a number"), ("n: true", "wants a whole number"), ("seed: 1.5", "wants a whole number"), ("n: 1\nn: 2", "line 2: 'n' is given a second time"),
-    ("n: [", "is not YAML"), ("just words", "holds no parameters"), ("profile: other", "is called 'smoke', not 'other'"), ("ratte: 1.0", "did you mean 'rate'?")])
+    ("n: [", "is not YAML"), ("just words", "holds no parameters"), ("profile: other", "is called 'smoke', not 'other'"), ("ratte: 1.0", "did you mean 'rate'?"),
+    ("seed:", "line 1: seed has no value: write one, or delete the line"), ("n: ~", "n has no value"), ("profile: null", "profile has no value"), ("seeds: [0,\n 1,\n ~]", "line 3: seeds has no value"),
+    ("n: 017", "octal"), ("n: 0x1F", "hexadecimal"), ("n: 1:30", "base-60"), ("n: " + "9" * 5000, "too large"), ("rate: .nan", "no number to compute with"), ("rate: -.inf", "no number to compute with"),
+    ("n: 2026-01-01", "n is '2026-01-01', but"), ("n: yes", "n is True, but"), ("n: '3'", "leave the quotes out"), ("n: [3]", "n is [3], but"), ("n: {a: 3}", "n is {'a': 3}, but"),
+    ("n: &a 3", "anchors"), ("n: *a", "anchors"), ("n: !!int 3", "tags"), ("n: !!python/object/apply:os.system [x]", "tags"), ("n: 3\n---\nn: 4", "line 2 is not YAML"), ("\tn: 3", "spaces instead of tabs"),
+    ("- n", "holds no parameters"), ("", "holds no parameters"), ("n: " + "[" * 5000, "nested too deeply"), ("? [a]\n: 3", "the name of a parameter is a list"), ('n: "\\U00110000"', "is not YAML"),
+    ("n: 3\x00", "line 1 is not YAML"), ("n: 3\n\ufeffm: 3", "line 2"), ("x" * 900 + ": 3", "line 1"), ("profile: " + "x" * 900, "…"), ("n: " + "y" * 900, "…'"), ("seed: 1\nn: \ud800", "line 2: this is not UTF-8")])
 def test_bad_profiles(base, yaml, why, capsys):
-    (base/"profiles/smoke.yaml").write_text(yaml)
-    with pytest.raises(BadInput, match=re.escape(why)): go(base)
-    assert not (base/"outputs").exists()
+    (base/"profiles/smoke.yaml").write_bytes(yaml.encode("utf-8", "surrogatepass"))
+    with pytest.raises(BadInput, match=re.escape(why)) as caught: go(base)
+    assert not (base/"outputs").exists() and "smoke.yaml" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("data, n", [(b"\xef\xbb\xbfn: 3", 3), (b"n: 3\r\nseed: 1\r\n", 3), (b"---\nn: 1_000\n...\n", 1000), (b"{n: 3}", 3), (b"n: +3  # three", 3), (b'"n": 3', 3)])
+def test_odd_profiles_that_are_right(base, data, n):
+    (base/"profiles/smoke.yaml").write_bytes(data)
+    assert runner.make_plan("smoke", base).values["n"] == n
+
+
+@pytest.mark.parametrize("data, why", [("n: 3".encode("utf-16"), "in UTF-16: save it as UTF-8"), ("seed: 1\nname: é".encode("latin-1"), "line 2: this is not UTF-8"), (b"n: " + b"9" * 2 ** 21, "too many for a profile")])
+def test_other_encodings_of_a_profile(base, data, why):
+    (base/"profiles/smoke.yaml").write_bytes(data)
+    with pytest.raises(BadInput, match=why): runner.make_plan("smoke", base)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "/abs", "''", "by-hand", "-x", "nul", "x" * 101])
+def test_a_profile_is_no_way_out_of_the_outputs(base, name):
+    (base/"mine.yaml").write_text(f"n: 2\nprofile: {name}\n")
+    keep = base/".mine.1.tmp"
+    keep.write_text("mine")
+    with pytest.raises(BadInput, match="line 2: profile .* is no folder name"): runner.run(str(base/"mine.yaml"), base, file=io.StringIO())
+    assert keep.exists() and not (base/"outputs").exists()
+
+
+def test_only_leftovers_of_our_own_go(base):
+    go(base)
+    ours, theirs = base/"outputs/smoke/artefacts/.a.jsonl.123.tmp", [base/"outputs/smoke"/n for n in (".notes.tmp", "a.tmp", ".x.12a.tmp")]
+    for path in (ours, *theirs): path.write_text("x")
+    (base/"outputs/smoke/.folder.1.tmp").mkdir()
+    assert go(base) == [] and not ours.exists() and all(p.exists() for p in theirs)
+
+
+def test_a_lost_or_damaged_register_is_made_again(base):
+    go(base)
+    first, out = results(base), base/"outputs/smoke"
+    for name, ran in (("artefacts/artefacts.json", ["02_squares", "01_sum"]), ("artefacts/state.json", ["02_squares", "01_sum"]), ("manifest.json", ["01_sum"])):
+        for text in ("null", "[1]", '{"x": 3}', '{"02_squares": {"depends": {}, "outputs": {"../../x": "y"}}, "tables/t": {"files": []}}', "[" * 10 ** 5):
+            (out/name).write_text(text)
+            with pytest.raises(ArtefactError, match=f"{name.split('/')[-1]} is damaged: delete it and give the same command again"): go(base)
+        (out/name).unlink()
+        assert go(base) == ran and results(base) == first
+
+
+@pytest.mark.parametrize("text", [b"\0\0", os.urandom(99), b"a,b\n1,2\n", b"stage,seconds,peak_mb\n02_squares,nan,1\n", b"stage,seconds,peak_mb\n02_squares,1\n", b"stage,seconds,peak_mb\n02_squares,-1,inf\n", b""])
+def test_spoiled_times_are_no_times(base, text):
+    (base/"outputs/smoke/timings").mkdir(parents=True)
+    (base/"outputs/smoke/timings/stages.csv").write_bytes(text)
+    assert runner.costs(runner.make_plan("smoke", base)) == {}
+
+
+def test_too_few_open_files_are_one_sentence(base):
+    code = "import resource, sys; from codedpo_nb.runner import main; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); sys.exit(main([]))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=base, text=True, capture_output=True, env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(runner.root())})
+    assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("codedpo-run: This process may open 20 files") and "Traceback" not in done.stderr
+
+
+def test_a_notebook_run_by_hand_leaves_the_results_of_the_runner_alone(base):
+    go(base)
+    out = base/"outputs/smoke"
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in out.rglob("*") if p.is_file()}
+    names = ("CODEDPO_RECORDED", "CODEDPO_STAGE_KEY", "CODEDPO_PROGRESS_FILE")
+    env = {k: v for k, v in os.environ.items() if k not in names} | dict(CODEDPO_ROOT=str(base), PYTHONPATH=str(runner.root()))
+    def by_hand(stage, code): # as papermill or Jupyter would: cell by cell, in a process of its own
+        cells = [c["source"] for c in json.loads((base/f"nbs/{stage}.ipynb").read_text())["cells"] if c["cell_type"] == "code"]
+        done = subprocess.run([sys.executable, "-c", "\n".join([cells[0], code, *cells[1:]])], cwd=base/"nbs", env=env, capture_output=True, text=True)
+        assert done.returncode == 0 and "Run by hand: what this notebook makes goes to outputs/by-hand/smoke" in done.stdout, done.stderr
+    by_hand("01_sum", "")                       # reads what the runner made
+    hand = base/"outputs/by-hand/smoke"
+    assert (hand/"artefacts/sum.jsonl").read_text() == '{"total": 14}\n' and not (hand/"artefacts/squares.jsonl").exists()
+    by_hand("02_squares", "n = 6")
+    by_hand("01_sum", "")                       # reads what was made by hand
+    assert (hand/"artefacts/sum.jsonl").read_text() == '{"total": 55}\n'
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in out.rglob("*") if p.is_file()} == before
+    assert go(base) == []
 
 
 def test_bad_names_and_exit_codes(base, capsys, monkeypatch):

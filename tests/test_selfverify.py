@@ -364,6 +364,25 @@ def test_pairs_say_where_they_come_from():
     assert (pair["stage"], pair["ranker"], pair["seed"]) == ("02_selfverify", "HITS", 3)
 
 
+def test_pairs_of_all_kinds_are_one_data_set(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    from codedpo_nb import efficiency
+    from codedpo_nb.records import Run
+    row = dict(task_id="t", prompt="Write f.", solutions=["x = 1", "x = 2"], code_scores=[.3, .1])
+    made = dict(correctness=sv.correctness_pairs([row], stage="02_selfverify", ranker="r", seed=1), bare=sv.correctness_pairs([row]),
+                efficiency=efficiency.efficiency_pairs([row], [dict(task_id="t", candidates=[0, 1], cost=[2 ** 53 + 1, 2 ** 60 + 3])]),
+                unscored=efficiency.efficiency_pairs([{k: v for k, v in row.items() if k != "code_scores"}], [dict(task_id="t", candidates=[0, 1], cost=[1, 9])]), empty=[])
+    run = Run("p", "s", {}, home=tmp_path)
+    paths = {name: run.write(f"{name}.jsonl", sv.pair_rows(pairs), like=sv.PAIR) for name, pairs in made.items()}
+    assert {tuple(r) for name in made for r in run.read(f"{name}.jsonl")} == {tuple(sv.PAIR)}
+    names = list(made)
+    for order in (names, names[::-1], names[2:] + names[:2]):
+        loaded = datasets.load_dataset("json", data_files=[str(paths[n]) for n in order], split="train", cache_dir=str(tmp_path/"-".join(order)))
+        assert len(loaded) == 4 and loaded.column_names == list(sv.PAIR)
+        [fast] = [r for r in loaded if r["chosen_cost"] > 99]
+        assert (fast["chosen_cost"], fast["rejected_cost"]) == (2 ** 53 + 1, 2 ** 60 + 3) and fast["rejected_score"] == float(sv.relative([.3, .1])[1])
+
+
 def test_margin_curve_falls_in_yield_and_counts_pairs():
     r = np.random.default_rng(0)
     scores, truths = list(r.random((40, 6))), list(r.random((40, 6)) < .5)

@@ -30,6 +30,29 @@ def test_bootstrap_covers_and_is_seeded():
     assert one[2] - one[1] == pytest.approx(2 * 1.96 * values.std() / 50**.5, rel=.15)
 
 
+@given(st.lists(st.sampled_from([0, .25, .5, 1]), min_size=1, max_size=60), st.integers(1, 200))
+@settings(max_examples=150, deadline=None)
+def test_a_rate_over_problems_lies_between_problems_and_answers(values, each):
+    mean, low, high = S.clustered(values, each)
+    wide, narrow = (S.wilson(mean * n, n) for n in (len(values), len(values) * each))
+    assert mean == pytest.approx(np.mean(values)) and low < high and low - 1e-9 <= mean <= high + 1e-9
+    assert wide[1] - 1e-9 <= low <= narrow[1] + 1e-9 and narrow[2] - 1e-9 <= high <= wide[2] + 1e-9
+    if each == 1 or set(values) <= {0, 1} and len(values) > 3 and 0 < mean < 1: assert high - low == pytest.approx(wide[2] - wide[1], rel=.3)
+
+
+def test_a_rate_over_many_problems_is_that_of_the_bootstrap():
+    values = records.rng(0, "shares").beta(.5, .5, 400)
+    assert S.clustered(values, 20)[1:] == pytest.approx(S.bootstrap(values, records.rng(0, "x"), 4000)[1:], abs=.006)
+    assert S.clustered([]) == (None,) * 3
+
+
+def test_no_width_by_accident():
+    same = dict.fromkeys("abc", .5)
+    assert S.difference(same, same, None) == (0, -1, 1) and S.difference({}, {}, None) == (None,) * 3
+    assert S.reading(*S.difference(dict.fromkeys(range(99), .75), dict.fromkeys(range(99), .5), None)[1:]) == "gain"
+    assert S.bootstrap([3.], None)[0] == 3 and np.isnan(S.bootstrap([3.], None)[1:]).all()
+
+
 def test_paired_difference_is_sharper_than_two_intervals_and_signed():
     r = records.rng(0, "pairs")
     before = dict(enumerate(r.random(80)))

@@ -14,7 +14,8 @@ import numpy as np
 
 # %% ../nbs/00_efficiency_suites.ipynb #807331b5
 from . import sandbox, suites
-from .benchmarks import BenchmarkError, accepts, literal, oracle_head
+from .benchmarks import BenchmarkError, call as call_of
+from .oracles import accepts
 from .records import rng
 
 # %% ../nbs/00_efficiency_suites.ipynb #b002acd7
@@ -71,14 +72,14 @@ def inputs_of(
     "Argument lists of the base and plus inputs; those without a literal, such as infinities, are left out."
     if "contract" not in p: raise BenchmarkError(f"{p['task_id']}: {p['benchmark']} has no inputs to enlarge; load humaneval+")
     found = []
-    for test in p["tests"] + p["plus_tests"]:
-        try: found.append(list(ast.literal_eval(test.removeprefix(oracle_head(p))[:-1])))
+    for args in p["inputs"][0] + p["inputs"][1]:
+        try: found.append(list(ast.literal_eval(repr(args))))
         except (ValueError, SyntaxError): pass
     return found
 
 def call(p: dict, args: list) -> str:
     "The call of a problem's function as an expression."
-    return f"{p['entry_point']}({', '.join(map(literal, args))})"
+    return call_of(p["entry_point"], args)
 
 def candidates(
     p: dict,     # a problem of HumanEval+

@@ -9,8 +9,7 @@ __all__ = ['PIECE', 'RANKERS', 'MEASURES', 'PAIR', 'TABLE_5', 'TOP_LEVEL', 'TABL
            'ndcg', 'pair_accuracy', 'judge', 'bootstrap', 'compare', 'toy_matrix', 'with_trivial', 'disturbed',
            'two_camps', 'advantage', 'canonical_source', 'best_first', 'pick_pair', 'as_preference',
            'correctness_pairs', 'pair_rows', 'margin_curve', 'decontaminate', 'distinct_tests', 'test_answers',
-           'completed', 'sampled_assertions', 'codet_samples', 'is_exact', 'largest_number', 'few_large', 'plain_tests',
-           'packed']
+           'completed', 'sampled_assertions', 'codet_samples']
 
 # %% ../nbs/02_selfverify.ipynb #c12d009f
 import ast, itertools, math, re, string
@@ -493,52 +492,6 @@ def codet_samples(folder, # searched with its subfolders; None: CODEDPO_DATA
         rows.append(dict(task_id=row["task_id"], name=name, solutions=[completed(row["prompt"], s) for s in row["samples"]],
                          tests=[t for t in found if t in kept]))
     return rows
-
-# %% ../nbs/02_selfverify.ipynb #1deea5b7
-def is_exact(value) -> bool:
-    "Whether equality is all that an oracle can ask of `value`: plain data without fractions."
-    if isinstance(value, dict): return all(map(is_exact, [*value, *value.values()]))
-    if isinstance(value, (list, tuple, set, frozenset)): return all(map(is_exact, value))
-    return not isinstance(value, (float, complex))
-
-# %% ../nbs/02_selfverify.ipynb #1ceeb12e
-def largest_number(value) -> int:
-    "The largest whole number in plain data, whatever its sign; 0 if there is none."
-    if isinstance(value, dict): value = [*value, *value.values()]
-    if isinstance(value, (list, tuple, set, frozenset)): return max(map(largest_number, value), default=0)
-    return abs(value) if isinstance(value, int) else 0
-
-def few_large(tests: list, arguments: list, # one each: Python source of the arguments
-              most: int=3, large: int=100_000, longest: int=2000) -> list: # how many are kept; number in the arguments and characters from which a test is large
-    "The tests, but of the large ones only the first `most`."
-    kept, count = [], 0
-    for test, text in zip(tests, arguments, strict=True):
-        try: size = largest_number(ast.literal_eval(text))
-        except ValueError: size = 0   # an infinity, which has no literal
-        is_large = size >= large or len(test) > longest
-        count += is_large
-        if not is_large or count <= most: kept.append(test)
-    return kept
-
-# %% ../nbs/02_selfverify.ipynb #ac80f6e6
-def plain_tests(problem: dict, # record of HumanEval+
-                outputs: list) -> dict: # (verdict, value) of each of `expected_calls(problem)`
-    "`after, tests, plus_tests` of the problem, few of them large, with equality in place of the oracle where that is the same."
-    from codedpo_nb import benchmarks as b
-    tests, n, after = problem["tests"] + problem["plus_tests"], len(problem["tests"]), problem["after"]
-    arguments = [t.removeprefix(b.oracle_head(problem))[:-1] for t in tests]
-    own = problem["entry_point"] in ["find_zero", "are_equivalent", *b.AS_SETS, *b.NOT_NONE]
-    if not own and all(verdict == "pass" and is_exact(value) for verdict, value in outputs):
-        tests, after = [f"assert {problem['entry_point']}(*{a}) == {b.literal(value)}" for a, (_, value) in zip(arguments, outputs)], ""
-    return dict(after=after, tests=tests[:n], plus_tests=few_large(tests[n:], arguments[n:]))
-
-def packed(tests: list, longest: int=3900) -> list: # characters; longer code the sandbox compiles anew for each program
-    "The tests joined into as few as possible; each passes if all in it do."
-    out = []
-    for test in tests:
-        if out and len(out[-1]) + len(test) < longest: out[-1] += "\n" + test
-        else: out.append(test)
-    return out
 
 # %% ../nbs/02_selfverify.ipynb #14387344
 TABLE_15 = {5: (.7425, .5488, .4939), 15: (.8598, .5732, .5183), 50: (.8613, .5790, .5183)} # n: Spearman; HumanEval and HumanEval+ of Phi-2 after training

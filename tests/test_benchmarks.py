@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from codedpo_nb import benchmarks as B, sandbox, suites
+from codedpo_nb import benchmarks as B, oracles, sandbox, suites
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 SIZES = {"humaneval": 164, "humaneval+": 164, "mbpp": 974, "mbpp-sanitized": 427, "mbpp+": 378}
@@ -87,30 +87,30 @@ def test_setup_code_of_mbpp_comes_after_the_answer(verdicts):
     assert p["entry_point"] == "kind" and verdicts(B.truth_program(p), p["tests"]) == [True]
 
 
-def test_helpers_of_the_answer_survive_the_oracle(verdicts):
+def judged(p, *answers, form=None): return [tuple(w == "pass" for w in pair) for pair in suites.judge([p], [list(answers)], form, workers=1)[0]]
+
+
+def test_helpers_of_the_answer_have_any_names():
     p = B.from_evalplus(PLUS, "humaneval+")
-    answer = "    return close(x)\n\ndef close(x): return x / 2\n\ndef literal(x): return 0\n"
-    assert verdicts(B.assemble(p, answer), p["tests"] + p["plus_tests"]) == [True] * 3
-    assert verdicts(B.assemble(p, "    return x // 2\n"), p["tests"] + p["plus_tests"]) == [False, False, True]
+    answer = "    return {0}(x)\n\ndef {0}(x): return x / 2\n\ndef literal(x): return 0\n"
+    names = "close check _check _oracle _scope candidate accepts solution copy marshal pack harness".split()
+    assert judged(p, *(answer.format(n) for n in names)) == [(True, True)] * len(names)
+    assert judged(p, "    return x // 2\n") == [(False, False)]
 
 
-def test_oracle_keeps_the_input_of_the_reference_apart(verdicts):
+def test_the_oracle_sees_the_arguments_as_they_were():
     p = B.from_evalplus(PLUS | dict(entry_point="top", prompt="def top(xs):\n", canonical_solution="    return sorted(xs)[-1]\n",
                                     base_input=[[[3, 1, 2]]], plus_input=[[[5, 9]]]), "humaneval+")
-    assert verdicts(B.assemble(p, "    xs.sort()\n    return xs.pop()\n"), p["tests"] + p["plus_tests"]) == [True, True]
+    assert judged(p, "    xs.sort()\n    return xs.pop()\n", "    xs.clear()\n    return 3\n") == [(True, True), (True, False)]
+    root = B.from_evalplus(PLUS | dict(entry_point="find_zero", prompt="def find_zero(xs):\n", canonical_solution="    return 1.0\n", base_input=[[[-1, 1]]], plus_input=[[[-2, 2]]], atol=1e-4), "humaneval+")
+    assert judged(root, "    xs.clear()\n    return 0.0\n", "    xs.reverse()\n    return 1.0\n", "    xs[:] = [0]\n    return 7.0\n") == [(False, False), (True, True), (False, False)]
 
 
-def test_frozen_outputs_give_the_same_verdicts(verdicts):
+def test_outputs_of_every_kind_are_compared_as_python_compares():
     p = B.from_evalplus(PLUS | dict(canonical_solution="    print('noise')\n    return float('inf') if x > 9 else (x / 2, {x})\n"), "humaneval+")
-    (frozen,) = B.freeze_all([p], workers=1)
-    assert [t.split(", ", 1)[1] for t in frozen["tests"] + frozen["plus_tests"]] == [
-        "(1.0,), (0.5, {1.0}))", "(3,), (1.5, {3}))", "(10,), float('inf'))"]
-    for answer in (p["canonical"], "    return float('inf')\n"):
-        tests = p["tests"] + p["plus_tests"], frozen["tests"] + frozen["plus_tests"]
-        assert verdicts(B.assemble(p, answer), tests[0]) == verdicts(B.assemble(frozen, answer), tests[1])
-    unstorable = B.freeze(p, [None, "(1.5, {3})", None])
-    assert unstorable["tests"] == p["tests"] and unstorable["plus_tests"][0] != p["plus_tests"][0]
-    with pytest.raises(B.BenchmarkError, match="1 canonical outputs for 3 tests"): B.freeze(p, ["1"])
+    assert judged(p, p["canonical"], "    return float('inf')\n") == [(True, True), (False, False)]
+    counts = B.from_evalplus(PLUS | dict(canonical_solution="    from collections import Counter\n    return Counter([x])\n"), "humaneval+")
+    assert judged(counts, counts["canonical"], "    return {x: 1}\n", "    return {x: 2}\n", "    return [(x, 1)]\n") == [(True, True)] * 2 + [(False, False)] * 2
 
 
 @settings(max_examples=200, deadline=None)
@@ -118,13 +118,13 @@ def test_frozen_outputs_give_the_same_verdicts(verdicts):
 def test_tolerance_is_that_of_numpy(xs, shift, atol):
     ys = [x + shift * (1 + abs(x)) for x in xs]
     expected = bool(np.allclose(ys, xs, rtol=1e-7, atol=atol or 1e-6))
-    assert B.agree(ys, xs, atol) == (ys == xs or expected)
+    assert oracles.agree(ys, xs, atol) == (ys == xs or expected)
 
 
 def test_types_and_lengths_must_agree():
-    assert not B.agree((1.0,), [1.0], 1e-6) and not B.agree([1.0], [1.0, 2.0], 1e-6) and not B.agree(1, 1.0000001, 0)
-    assert B.agree([[1.0, 2.0]], [[1.0, 2.0 + 1e-9]], 1e-6) and B.agree(None, None, 0)
-    with pytest.raises(TypeError): B.agree("a", "b", 1e-6)
+    assert not oracles.agree((1.0,), [1.0], 1e-6) and not oracles.agree([1.0], [1.0, 2.0], 1e-6) and not oracles.agree(1, 1.0000001, 0)
+    assert oracles.agree([[1.0, 2.0]], [[1.0, 2.0 + 1e-9]], 1e-6) and oracles.agree(None, None, 0)
+    with pytest.raises(TypeError): oracles.agree("a", "b", 1e-6)
 
 
 json_like = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.complex_numbers(allow_nan=False, allow_infinity=False)
@@ -149,14 +149,16 @@ def test_base_counts_alone_and_plus_counts_both():
 
 # ------------------------------------------------------------------ judging
 
-def test_judging_packed_inputs_agrees_with_one_test_an_input(verdicts):
-    "The loop over packed inputs, its digests of long outputs and its second pass say what single tests say."
+def test_judging_packed_inputs_agrees_with_one_test_an_input():
+    "The loop over packed inputs, its sums of long outputs and its second pass say what single tests say."
     p = B.from_evalplus(PLUS | dict(entry_point="many", prompt="def many(n):\n", canonical_solution="    return list(range(n))\n",
                                     base_input=[[3], [9000]], plus_input=[[0], [9001]]), "humaneval+")
     answers = ["    return list(range(n))\n", "    return [float(i) for i in range(n)]\n", "    return list(range(min(n, 9000)))\n", "    return range(n)\n"]
-    found = suites.judge([p], [answers], workers=1)[0]
-    single = [verdicts(B.assemble(p, a), p["tests"] + p["plus_tests"]) for a in answers]
-    assert [(base == "pass", plus == "pass") for base, plus in found] == [B.mark(p, v) for v in single] == [(True, True), (True, True), (True, False), (False, False)]
+    assert judged(p, *answers) == [(True, True), (True, True), (True, False), (False, False)]
+    with suites.Court(1) as court:
+        for kind, case in zip(("tests", "plus_tests"), suites.ground_truth([p], court)[p["task_id"]]):
+            single = court.run("set", [B.assemble(p, a) for a in answers], [B.one_by_one(case["item"])] * len(answers), suites.EVALPLUS)
+            assert [[word for word, _ in row] for row in single] == [["pass", "pass"], ["pass", "pass"], ["pass", "pass" if kind == "tests" else "fail"], ["fail", "fail"]]
 
 
 def test_a_tolerance_holds_for_later_inputs_as_in_evalplus():
@@ -529,15 +531,12 @@ def test_all_problems_load(load, name):
 def test_canonical_solutions_pass_and_stubs_fail(load, name):
     problems = load(name)
     problems = problems[::max(1, len(problems) // 10)]
-    tests = [p["tests"] + p["plus_tests"] for p in problems]
     stubs = [B.assemble(p, f"def {p['entry_point']}(*args, **kwargs): raise NotImplementedError", form="solution") for p in problems]
-    truth = sandbox.run([B.truth_program(p) for p in problems], tests, limits=LIMITS).verdicts
-    wrong = sandbox.run(stubs, tests, limits=LIMITS).verdicts
-    for p, good, bad in zip(problems, truth, wrong):
-        assert set(good) == {"pass"}, (p["task_id"], good)
-        assert B.mark(p, [v == "pass" for v in bad]) == (False, False), p["task_id"]
+    found = suites.judge(problems, [[B.truth_program(p), stub] for p, stub in zip(problems, stubs)], form="solution")
+    for p, (good, bad) in zip(problems, found):
+        assert good == ("pass", "pass") and "pass" not in bad, (p["task_id"], good, bad)
 
 
 def test_tuples_are_put_back_as_evalplus_does(load):
     problems = {p["task_id"]: p for p in load("mbpp+")}
-    if "Mbpp/2" in problems: assert problems["Mbpp/2"]["tests"][0] == "assert _oracle(similar_elements, ((3, 4, 5, 6), (5, 7, 4, 10)))"
+    if "Mbpp/2" in problems: assert problems["Mbpp/2"]["tests"][0] == "similar_elements((3, 4, 5, 6), (5, 7, 4, 10))"

@@ -128,14 +128,6 @@ def test_score_and_rates_by_hand(tmp_path):
     assert [e["plus_status"] for e in written["eval"]["Demo/2"]] == ["fail", "pass"] and written["pass_at_k"]["base"]["pass@1"] == pytest.approx(.5)
 
 
-def test_slow_problems_have_more_time_and_others_have_not(monkeypatch):
-    spin = "    for i in range({}): pass\n    return x + {}\n"
-    slow = [B.problem(f"Slow/{i}", "demo", f"def f{i}(x):\n", f"f{i}", [f"assert f{i}(1) == {1 + i}"], spin.format(n, i), form="completion") for i, n in enumerate((10 ** 7, 10))]
-    for name, cpu in dict(QUICK=.04, LIMITS=.06, SLOW=10).items(): monkeypatch.setattr(F, name, F.sandbox.Limits(cpu=cpu, first=0, wall=60, timeouts=1))
-    found = F.score(slow, [dict(task_id=p["task_id"], k=0, answer=spin.format(10 ** 7, i), form="completion") for i, p in enumerate(slow)])
-    assert [r["verdict"] for r in found] == ["pass", "timeout"]
-
-
 def test_scoring_goes_on_where_it_stopped(tmp_path):
     class Stopping(dict):
         added, left = [], 0
@@ -150,7 +142,7 @@ def test_scoring_goes_on_where_it_stopped(tmp_path):
         journal.left = left
         try: found = F.score(DEMO, rows, journal=journal)
         except KeyboardInterrupt: stops += 1
-    assert stops == 4 and len(journal.added) == len(set(map(str, journal.added))) == 12
+    assert stops == 4 and len(journal.added) == len(set(map(str, journal.added))) == 24   # base and plus tests of twelve answers
     assert found == F.score(DEMO, rows) and all(r["plus"] for r in found)
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TYPES', 'BUILTINS', 'AROUND', 'COMPARED', 'MIRRORED', 'NoLiteral', 'literal', 'of_unary', 'of_binary', 'made', 'asks',
            'quiet', 'Unread', 'term', 'number', 'of_types', 'expected', 'condition', 'Comparison', 'read_test',
-           'same_bytes', 'Abroad', 'valued', 'holds']
+           'plain_call', 'same_bytes', 'Abroad', 'valued', 'holds']
 
 # %% ../nbs/00_comparisons.ipynb #2fb61083
 import ast, builtins
@@ -119,7 +119,7 @@ def of_types(node):
 def expected(node): # a literal, or a type
     return TYPES[node.id] if type(node) is ast.Name and node.id in TYPES else literal(node)
 
-# %% ../nbs/00_comparisons.ipynb #d275896d
+# %% ../nbs/00_comparisons.ipynb #3cca3968
 def condition(node):
     "`(condition, asked)` of what an `assert` asserts."
     if type(node) is ast.UnaryOp and type(node.op) is ast.Not:
@@ -143,6 +143,7 @@ class Comparison:
     call: str         # expression to ask the program for
     condition: tuple  # of its value; None: it only has to come back
     data: bytes       # the expected value as it would come across, where equal bytes suffice
+    plain: tuple = None  # name and arguments, if it is a call of a name with nothing but literals
 
 def read_test(test: str): # source
     "A `Comparison`, or `None` for a test of another shape."
@@ -150,12 +151,17 @@ def read_test(test: str): # source
     if found is None or len(found.body) != 1: return None
     statement = found.body[0]
     try:
-        if type(statement) is ast.Expr and type(statement.value) is ast.Call and asks(statement.value): return Comparison(ast.unparse(statement.value), None, None)
+        if type(statement) is ast.Expr and type(statement.value) is ast.Call and asks(statement.value): return Comparison(ast.unparse(statement.value), None, None, plain_call(statement.value))
         if type(statement) is not ast.Assert: return None
         wanted, asked = condition(statement.test)
     except (NoLiteral, Unread): return None
     same = wanted[0] == "==" and wanted[1] == ("it",) and border.plain(wanted[2]) and same_bytes(wanted[2])
-    return Comparison(ast.unparse(asked), wanted, border.pack(wanted[2]) if same else None)
+    return Comparison(ast.unparse(asked), wanted, border.pack(wanted[2]) if same else None, plain_call(asked))
+
+def plain_call(node):
+    if type(node) is not ast.Call or type(node.func) is not ast.Name or node.keywords: return None
+    try: return node.func.id, tuple(map(literal, node.args))
+    except NoLiteral: return None
 
 def same_bytes(x) -> bool: # whether equal bytes mean equal values: a nan is not equal to itself
     return x == x and "nan" not in repr(x)

@@ -6,13 +6,13 @@
 __all__ = ['FRAME', 'SIZE', 'HEAD', 'NAME', 'CLOCK', 'TIMER', 'SEED', 'LONG', 'SETTLED', 'NUMBERS', 'EXACT', 'BUILTINS',
            'PRISTINE', 'CHANGING', 'MRO', 'EVERYBODYS', 'ALIKE', 'ARITHMETIC', 'ALONE', 'VERBS', 'ALIASES', 'REFUSED',
            'FRAMES', 'NATIVE', 'EVENTS', 'MEASURES', 'DOES', 'WARM', 'SCIENCE', 'ORDER', 'START', 'send', 'ask',
-           'exactly', 'asked', 'named', 'attempt', 'load', 'NotPlainData', 'evaluated', 'crossing', 'asked_value',
-           'only_called', 'plain_value', 'even', 'sum_of', 'as_floats', 'many', 'truth', 'joined', 'Gone', 'Wire',
-           'text', 'ancestry', 'error_class', 'standard', 'own_object', 'put_back', 'Remote', 'forward', 'compare',
-           'remote_class', 'verbs', 'awaited', 'remote_coroutine', 'Names', 'used', 'names_for', 'tested', 'tester',
-           'looking', 'refuse', 'Late', 'counted', 'traced', 'monitored', 'held', 'fresh', 'open_event', 'reader',
-           'timer', 'loops', 'clocked', 'prepare_measure', 'powerless', 'builtin_gate', 'measured', 'obey', 'signed',
-           'wire_to', 'import_all', 'zygote', 'enter', 'end', 'end_group', 'rehearse']
+           'exactly', 'asked', 'named', 'attempt', 'load', 'NotPlainData', 'evaluated', 'called', 'crossing',
+           'asked_value', 'only_called', 'plain_value', 'even', 'sum_of', 'as_floats', 'many', 'truth', 'joined',
+           'Gone', 'Wire', 'text', 'ancestry', 'error_class', 'standard', 'own_object', 'put_back', 'Remote', 'forward',
+           'compare', 'remote_class', 'verbs', 'awaited', 'remote_coroutine', 'Names', 'used', 'names_for', 'tested',
+           'tester', 'looking', 'refuse', 'Late', 'counted', 'traced', 'monitored', 'held', 'fresh', 'open_event',
+           'reader', 'timer', 'loops', 'clocked', 'prepare_measure', 'powerless', 'builtin_gate', 'measured', 'obey',
+           'orders', 'signed', 'wire_to', 'import_all', 'zygote', 'enter', 'end', 'end_group', 'rehearse']
 
 # %% ../nbs/00_harness.ipynb #d03a2854
 import builtins, gc, marshal, os, random, signal, struct, sys, time, types
@@ -20,7 +20,7 @@ from itertools import chain
 from . import border
 from .containment import Kernel, empty
 
-# %% ../nbs/00_harness.ipynb #1c9224a1
+# %% ../nbs/00_harness.ipynb #dd3adeae
 FRAME, SIZE, HEAD = struct.Struct("<BI"), struct.Struct("<I"), struct.Struct("<dB")
 
 def send(fd, verdict: bytes, data=b""):
@@ -43,8 +43,11 @@ def exactly(fd, n):
     return b"".join(parts)
 
 def asked(fd) -> bytes:
-    "The next message to a child."
-    return exactly(fd, SIZE.unpack(exactly(fd, SIZE.size))[0])
+    "The next message to a child. One is written at a time, so that a short one comes in one piece."
+    data = os.read(fd, 4096)
+    if len(data) < 4: data += exactly(fd, 4 - len(data))
+    more = SIZE.unpack_from(data)[0] + 4 - len(data)
+    return data[4:] + exactly(fd, more) if more else data[4:]
 
 # %% ../nbs/00_harness.ipynb #da8f4971
 NAME, CLOCK, TIMER, SEED = type.__dict__["__name__"].__get__, time.thread_time, signal.setitimer, random.seed
@@ -75,11 +78,19 @@ def load(source, scope): # bytes; the program's names
     exec(compile(source.decode("utf-8", "surrogatepass"), "<solution>", "exec", dont_inherit=True), scope)
     return b""
 
-# %% ../nbs/00_harness.ipynb #5e4cff0a
+# %% ../nbs/00_harness.ipynb #9b61b2ac
 class NotPlainData(Exception): "A value that is no plain data."
 
 def evaluated(call, scope):
+    if call[:1] == b"\0": return called(call, scope)
     return eval(compile(call.decode("utf-8", "surrogatepass"), "<test>", "eval", dont_inherit=True), scope)
+
+def called(call, scope):
+    "A call of a name with plain arguments, which needs no compiling."
+    name, args = marshal.loads(call[1:])
+    try: function = scope[name]
+    except KeyError: raise NameError(f"name {name!r} is not defined") from None
+    return function(*args)
 
 def crossing(value) -> bytes:
     "A value for a comparison elsewhere."
@@ -612,33 +623,36 @@ def measured(body, scope):
     found = MEASURES[kind](call, scope, budget)
     return token + border.pack(found)
 
-# %% ../nbs/00_harness.ipynb #cb5a844a
+# %% ../nbs/00_harness.ipynb #9a7fd0c8
 def obey(inward, out):
     "Body of a child; never returns."
-    try:
-        first = asked(inward)
-        _limit[0], measure = HEAD.unpack_from(first)
-        module = sys.modules["solution"] = types.ModuleType("solution")
-        scope, wire, most = module.__dict__, None, _limit[0]
-        scope["__builtins__"] = BUILTINS   # what the program patches there is patched for it alone
-        if measure: prepare_measure(measure)
-        send(out, *attempt(load, first[HEAD.size:], scope))
-        del first
-        while True:
-            body = asked(inward)
-            order, body = body[:1], body[1:]
-            if order == b"b": _limit[0] = most   # a tester begins
-            elif order == b"r":
-                wire = wire or wire_to(inward, out, scope)
-                start = CLOCK()
-                verdict, _ = attempt(wire.serve, body)
-                if verdict != b"pass": send(out, verdict)
-                _limit[0] = max(1e-3, _limit[0] - (CLOCK() - start))
-            elif order == b"s": send(out, *attempt(many, body, scope, out))
-            elif order == b"m": send(out, *signed(attempt(measured, body, scope)))
-            else: send(out, *attempt(DOES[order], body, scope))
+    try: orders(inward, out)
     except BaseException: pass
     while True: signal.pause()
+
+def orders(inward, out):
+    "Load a program and do what is asked for, until nothing is."
+    first = asked(inward)
+    _limit[0], measure = HEAD.unpack_from(first)
+    module = sys.modules["solution"] = types.ModuleType("solution")
+    scope, wire, most = module.__dict__, None, _limit[0]
+    scope["__builtins__"] = BUILTINS   # what the program patches there is patched for it alone
+    if measure: prepare_measure(measure)
+    send(out, *attempt(load, first[HEAD.size:], scope))
+    del first
+    while True:
+        body = asked(inward)
+        order, body = body[:1], body[1:]
+        if order == b"b": _limit[0] = most   # a tester begins
+        elif order == b"r":
+            wire = wire or wire_to(inward, out, scope)
+            start = CLOCK()
+            verdict, _ = attempt(wire.serve, body)
+            if verdict != b"pass": send(out, verdict)
+            _limit[0] = max(1e-3, _limit[0] - (CLOCK() - start))
+        elif order == b"s": send(out, *attempt(many, body, scope, out))
+        elif order == b"m": send(out, *signed(attempt(measured, body, scope)))
+        else: send(out, *attempt(DOES[order], body, scope))
 
 DOES = {b"e": asked_value, b"c": only_called, b"v": plain_value, b"j": joined, b"t": truth}
 
@@ -654,22 +668,26 @@ def wire_to(inward, out, scope):
         return data
     return Wire(receive, lambda data: send(out, b"wire", data))
 
-# %% ../nbs/00_harness.ipynb #78b61b75
+# %% ../nbs/00_harness.ipynb #ec57a336
 WARM = """ast bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq itertools json math numbers operator random re
     statistics string textwrap typing""".split()
 SCIENCE = ["numpy", "pandas"]
 ORDER = struct.Struct("<cIId")   # what to do; MiB of memory, or a process; seconds of CPU time in all, or of patience
 
+_kept = []
+
 def import_all(names):
+    again, os.register_at_fork = os.register_at_fork, lambda **_: None   # random numbers start anew in each child anyway, and no child has another thread
     sys.modules["pyarrow"] = None   # pandas would import it, and the thread that it starts stands in the way of namespaces and forks
     for name in names:
         try: __import__(name)
         except ImportError: pass   # a program that needs it is told so
     del sys.modules["pyarrow"]
+    os.register_at_fork = again
 
 def zygote(profile, level, packages, warm, counter, channel):
     "Body of the zygote, on a socket. Returns only in a child: the function to run, and its descriptors."
-    import array, _socket
+    import _socket
     if counter: _counter[0] = open_event(counter)
     sys.path[:] = [p for p in sys.path if "python3" in p] + packages
     import_all([*WARM, *SCIENCE * (profile == "scientific"), *warm])
@@ -678,23 +696,25 @@ def zygote(profile, level, packages, warm, counter, channel):
     scratch = kernel.confine_server(packages)
     for name in [n for n in sys.modules if n.startswith("codedpo_nb") or profile == "pure" and n.startswith("ctypes")]: del sys.modules[name]
     sys.argv[:], sys.orig_argv[:] = [""], [sys.executable]
+    _kept.extend((profile, level, packages, warm, line, kernel, scratch))   # a child that freed them on leaving this function would copy their pages
     gc.collect()
     gc.disable()
     gc.freeze()
     line.send(marshal.dumps((kernel.level, kernel.leftover, kernel.single)))
-    room = _socket.CMSG_SPACE(32)
+    room, unpack, several, receive = _socket.CMSG_SPACE(16), ORDER.unpack, struct.Struct("4i").unpack, line.recvmsg
+    _kept.extend((room, unpack, several, receive))
     while True:
-        order, extra, *_ = line.recvmsg(64, room)
+        order, extra, _, _ = receive(64, room)
         if not order: os._exit(0)
-        what, number, memory, seconds = ORDER.unpack(order)
-        fds = array.array("i")
-        for *_, data in extra: fds.frombytes(data)
+        what, number, memory, seconds = unpack(order)
+        fds = several(extra[0][2].ljust(16, b"\xff")) if extra else ()
+        fds = [fd for fd in fds if fd >= 0]
         if what == b"r":
             answer = end(number, seconds, kernel.single)
             if scratch: empty(scratch)
         elif (pid := os.fork()) == 0:
             if what == b"0": os._exit(0)
-            return enter(what, kernel, channel, list(fds), kernel.bounds(memory << 20, seconds))
+            return enter(what, kernel, channel, fds, kernel.bounds(memory << 20, seconds))
         else: answer = marshal.dumps((pid, 0))
         for fd in fds: os.close(fd)
         line.send(answer)
@@ -732,10 +752,15 @@ def end_group(pid): # none can have left it, for the filter refuses that; the zy
 
 def rehearse():
     "Do once what a child does, on something harmless: what the interpreter learns thereby, no child has to learn."
-    scope = {}
-    for _ in range(20):
-        attempt(load, b"def f(x): return [x]", scope)
-        attempt(asked_value, b"f(1)", scope)
+    for i in range(20):
+        inward, order = os.pipe()
+        said, out = os.pipe()
+        for body in (HEAD.pack(1.0, 0) + b"def f(x): return [x]", b"ef(1)", b"cf(1)", b"vf(1)", b"ef()"): ask(order, body)
+        os.close(order)
+        try: orders(inward, out)
+        except EOFError: pass
+        for fd in (inward, said, out): os.close(fd)
+    del sys.modules["solution"]
 
 # %% ../nbs/00_harness.ipynb #b55e1930
 START = """

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['WORD', 'GRACE', 'read_test', 'WHOLE', 'STEPS', 'BEGIN', 'python', 'environment', 'Zygote', 'Ended', 'cpu', 'word_of',
-           'Child', 'encoded', 'compared', 'plain_text', 'test_step', 'value_step', 'joined_step', 'measure_step',
-           'with_tester', 'listen', 'case_of', 'set_step', 'output', 'accepted', 'truth_step', 'start', 'stretch',
-           'judge', 'bare', 'send_message', 'receive_message', 'serve']
+           'Child', 'encoded', 'asked_for', 'compared', 'plain_text', 'test_step', 'value_step', 'joined_step',
+           'measure_step', 'with_tester', 'listen', 'case_of', 'set_step', 'output', 'accepted', 'truth_step', 'start',
+           'stretch', 'judge', 'bare', 'send_message', 'receive_message', 'serve']
 
 # %% ../nbs/00_server.ipynb #503a22c7
 import array, base64, hashlib, json, marshal, os, re, select, signal, socket, struct, subprocess, sys, time
@@ -55,7 +55,7 @@ class Zygote:
         self.process.wait()
         if self.leftover: import shutil; shutil.rmtree(self.leftover, ignore_errors=True)
 
-# %% ../nbs/00_server.ipynb #238f7df9
+# %% ../nbs/00_server.ipynb #27771c84
 class Ended(Exception): "A child's end, whose verdict is the argument."
 
 def cpu(pid):
@@ -83,7 +83,7 @@ class Child:
         self.out, out = os.pipe()
         try: self.pid = zygote.fork(b"a", memory, seconds, [inward, out])
         finally: os.close(inward), os.close(out)
-        os.set_blocking(self.out, False)
+        os.set_blocking(self.out, False), os.set_blocking(self.inward, False)
         self.poll = select.poll()
         self.poll.register(self.out, select.POLLIN)
         self.seconds, self.base = seconds, 0.0
@@ -91,12 +91,18 @@ class Child:
 
     def order(self, body):
         "Say what to do; a child that does not listen is found when it does not answer."
-        data, deadline = memoryview(harness.SIZE.pack(len(body)) + body), time.monotonic() + self.wall
-        os.set_blocking(self.inward, len(data) < 4096)   # which always fit into an empty pipe
+        data = harness.SIZE.pack(len(body)) + body
+        try: done = os.write(self.inward, data)
+        except BlockingIOError: done = 0
+        except BrokenPipeError: return
+        if done < len(data): self.push(memoryview(data)[done:])
+
+    def push(self, data): # what is longer than a pipe
+        deadline = time.monotonic() + self.wall
         while data:
+            select.select([], [self.inward], [], 0.05)
             try: data = data[os.write(self.inward, data):]
             except BlockingIOError:
-                select.select([], [self.inward], [], 0.05)
                 if time.monotonic() > deadline: raise Ended("timeout")
             except BrokenPipeError: return
 
@@ -135,14 +141,18 @@ class Child:
         finally: os.close(self.inward), os.close(self.out)
         return word or word_of(status, alive)
 
-# %% ../nbs/00_server.ipynb #ceada714
+# %% ../nbs/00_server.ipynb #170da251
 read_test = lru_cache(4096)(comparisons.read_test)
 
 def encoded(text): return text.encode("utf-8", "surrogatepass")
 
+def asked_for(test):
+    "The call as a child understands it: a name and its arguments where these are plain, else source."
+    return encoded(test.call) if test.plain is None else b"\0" + marshal.dumps(test.plain, 2)
+
 def compared(child, test):
     "Verdict of a test that has been taken apart; `None` if it needs a tester after all."
-    child.order((b"c" if test.condition is None else b"e") + encoded(test.call))
+    child.order((b"c" if test.condition is None else b"e") + asked_for(test))
     verdict, data = child.said()
     if verdict != "pass" or test.condition is None: return verdict, data
     if test.data == data: return "pass", b""
@@ -180,7 +190,7 @@ def measure_step(child, item, job):
     if data[:16] != token: return "tamper", ""
     return verdict, plain_text(data[16:])
 
-# %% ../nbs/00_server.ipynb #be08a863
+# %% ../nbs/00_server.ipynb #0a9f6fe3
 def with_tester(child, item):
     "Verdict of a test in a process of its own."
     orders, order = os.pipe()
@@ -196,7 +206,7 @@ def with_tester(child, item):
     except BrokenPipeError: verdict = None
     finally:
         os.close(order), os.close(report)
-        os.set_blocking(child.out, False)
+        os.set_blocking(child.out, False), os.set_blocking(child.inward, False)
     status, alive = child.zygote.end(pid, GRACE if verdict is None else 0.0)
     if verdict is None: verdict = word_of(status, alive)
     if verdict == "gone": raise Ended(None)

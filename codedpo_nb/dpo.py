@@ -9,7 +9,7 @@ __all__ = ['OBJECTIVES', 'LOOK', 'dpo_loss', 'robust_loss', 'controlled', 'ipo_l
            'on_policy_pairs', 'remedies', 'plot_watched']
 
 # %% ../nbs/05_dpo.ipynb #398a8c32
-import ast, difflib, math, random, shutil
+import difflib, math, random, shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
-from . import sandbox
+from . import sandbox, syntax
 from .model import ShowProgress, load, load_tokenizer, quiet
 from .records import fingerprint, rng, stream
 from .sampling import extract_code, sample
@@ -184,9 +184,7 @@ def held_out(tasks: list, # records with `chain`, of which the reference tests c
 
 def parses(answer: str) -> bool:
     "Is an answer's program Python?"
-    try: ast.parse(extract_code(answer))
-    except (SyntaxError, ValueError): return False
-    return True
+    return syntax.parses(extract_code(answer))
 
 def look_at(model, reference, tokenizer, # policy; what it is compared with; a training tokenizer
             tasks: list, n: int, seed: int, longest: int = 128) -> dict: # of `held_out`; answers to each; most new tokens

@@ -19,6 +19,7 @@ import numpy as np
 from . import sandbox
 from .efficiency_suites import eff_at_k, effibench, enamel_score
 from .selfverify import as_preference, best_first, bootstrap, canonical_source, kendall, spearman
+from .syntax import tree
 
 # %% ../nbs/03_efficiency.ipynb #140b5de8
 def credible_tests(code_scores: list, matrix) -> list: # (solutions,); (solutions, tests) of 0 and 1
@@ -36,10 +37,10 @@ class _Insert(ast.NodeTransformer):
     def __init__(self, bound): self.bound = bound
     def visit_Name(self, node): return self.bound.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
 
-def calls_of(test: str, name: str) -> list: # a test that parses; the function under test
+def calls_of(test: str, name: str) -> list: # a test; the function under test
     "Calls of the function in a test, with its variables filled in, as expressions."
     bound, calls = {}, []
-    for statement in ast.parse(test).body:
+    for statement in getattr(tree(test), "body", []):
         filled = _Insert(bound).visit(statement)
         calls += [ast.unparse(n) for n in ast.walk(filled) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == name]
         if isinstance(filled, ast.Assign) and len(filled.targets) == 1 and isinstance(filled.targets[0], ast.Name):

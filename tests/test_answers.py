@@ -70,3 +70,107 @@ def test_an_odd_but_right_message_is_right(case, outcomes):
 @pytest.mark.parametrize("case", [c for c in ODD if c not in ("lambda", "annotated", "between backticks")])
 def test_an_odd_message_is_right_without_a_name_as_well(case, outcomes):
     assert outcomes[case][3] == "pass", outcomes[case][2]
+
+
+# ------------------------------------------------------------------ what is not the answer, and what is said about it
+
+@pytest.mark.parametrize("text", ["<think>\n" + fenced(F), "I cannot do that.", fenced("pip install f", "bash"), fenced("def f(x):\n    return x +"), "", "```", "```python\n```", fenced("print(f(1))"), "<think>"])
+def test_no_answer_is_found_where_there_is_none(text):
+    found = A.read_answer(text, "f")
+    assert not found.found and A.defines(A.tree(found.code), "f") == 0
+
+def test_what_was_cut_is_said():
+    cut = lambda text, name="f": set(A.read_answer(text, name).cut)
+    assert cut(F) == set() and cut(fenced(F)) == {"fence"} and cut("Sure:\n" + fenced(F)) == {"fence", "prose"}
+    assert cut("<think>a</think>" + F) == {"draft"} and cut(ODD["session"]) >= {"session"} and cut(ODD["shell first"]) == {"fence", "other code"} and cut(ODD["end mark"]) >= {"end mark", "fence"}
+
+def test_a_plain_program_is_kept_to_the_letter():
+    for text in (F, "# c\n\n\n" + F + "  # so\n\nprint(f(1))", "x = 1", ""): assert A.read_answer(text).code == text
+    assert A.read_answer(OLD + "\n\n" + F, "f").code == OLD + "\n\n" + F
+
+@pytest.mark.parametrize("text, code", [("```js\nlet x = 1\n```\n", "let x = 1"), ("```bash\nnpm i\n```\n```js\nlet x = 1\n```\n", "let x = 1"), ("no code", "no code"), ("```sql\nSELECT 1\n```", "SELECT 1")])
+def test_another_language_is_shown_as_it_is(text, code): assert A.read_answer(text).code == code
+
+
+# ------------------------------------------------------------------ whole functions and bodies
+
+PROMPT = 'from typing import List\nimport math\n\n\ndef g(x: List[int]) -> int:\n    return len(x)\n\n\ndef f(x: List[int]) -> int:\n    """ How many, and one.\n    >>> f([2])\n    2\n    """\n'
+WHOLE = "def f(x: List[int]) -> int:\n    return math.floor(g(x)) + 1"
+BODY = "    n = g(x)\n    return math.floor(n) + 1"
+EITHER = {
+    "function": WHOLE, "function, fenced": "Sure.\n" + fenced(WHOLE), "prompt repeated": fenced(PROMPT + BODY), "function with its own imports": "import math\nfrom typing import List\n\n" + WHOLE,
+    "function with its own helper": "def g(x):\n    return len(x)\n\n" + WHOLE, "future": "from __future__ import annotations\n" + WHOLE, "body": BODY, "body, fenced": "The body:\n" + fenced(BODY),
+    "body, first line stripped": BODY.lstrip(), "body, first line stripped, fenced": fenced(BODY.lstrip()), "body at the margin": "n = g(x)\nreturn math.floor(n) + 1", "body at the margin, fenced": fenced("n = g(x)\nreturn math.floor(n) + 1"),
+    "one line": "return g(x) + 1", "body, then words": BODY + "\n\nThis counts them.", "body, then a closing fence": BODY + "\n```\n\nThis counts.", "words, then body": "Continue with:\n\n" + BODY + "\n\nSo it is.",
+    "tabs": "\tn = g(x)\n\treturn n + 1", "body after a draft": "<think>hm</think>\n" + BODY, "indented as in a class": indent(BODY), "crlf": fenced(BODY).replace("\n", "\r\n"), "body and an example": BODY + "\n\nprint(f([1]))\n"}
+
+@pytest.mark.parametrize("prompt", [PROMPT, PROMPT.rstrip("\n"), PROMPT.partition('    """')[0], PROMPT.partition('    """')[0].rstrip("\n")], ids=["docstring", "no line end", "head", "head, no line end"])
+def test_functions_and_bodies_are_read_in_both_forms(prompt):
+    made = {case + form: (A.read_answer(text, "f", prompt, form).code if form == "solution" else prompt + A.read_answer(text, "f", prompt, form).code) for case, text in EITHER.items() for form in ("solution", "completion")}
+    words = sandbox.run(list(made.values()), [["assert f([5]) == 2"]] * len(made), workers=1).verdicts
+    assert {case: made[case] for case, row in zip(made, words) if row != ["pass"]} == {}
+
+@pytest.mark.parametrize("text", ["I cannot.", "Sorry", "    pass", "```python\n```", "def h(x):\n    return 2", ""])
+def test_no_body_is_made_of_words(text): assert not A.read_answer(text, "f", PROMPT).found
+
+
+# ------------------------------------------------------------------ tests of every shape: how many, each passes with F and fails without
+
+UNIT = "import unittest\n\nclass TestF(unittest.TestCase):\n    def setUp(self):\n        self.one = 1\n\n    def test_one(self):\n        self.assertEqual(f(self.one), 2)\n\n    def test_two(self):\n        for i in range(3):\n            with self.subTest(i=i): self.assertTrue(f(i) == i + 1)\n"
+SHAPES = {
+    "plain": ("assert f(1) == 2\nassert f(2) == 3", 2), "brackets": ("assert(f(1) == 2)\nassert (f(2) == 3)", 2), "message": ("assert f(1) == 2, 'one'\nassert f(2) == 3, f'{2}'", 2), "fenced": ("Tests:\n" + fenced("assert f(1) == 2") + "and\n" + fenced("assert f(2) == 3"), 2),
+    "over lines": ("assert f(\n    1\n) == 2\nassert f(2) == \\\n    3\nassert (\n    f(3) == 4\n)", 3), "condition and message in brackets": ("assert (f(1) == 2, 'one')\nassert(f(2) == 3, f'{2}')", 2), "set-up": ("x = 1\ny = 2\nassert f(x) == y\nx = 5\nassert f(x) == 6", 2),
+    "shared set-up": ("cases = [1, 2]\nassert f(cases[0]) == 2\nassert f(cases[1]) == 3", 2), "state": ("x = []\nx.append(1)\nassert f(x[0]) == 2\nx.append(2)\nassert f(x.pop()) == 3\nassert f(x.pop()) == 2", 3),
+    "loop": ("for a, b in [(1, 2), (2, 3)]:\n    assert f(a) == b", 1), "test functions": ("def test_one():\n    assert f(1) == 2\n\ndef test_two():\n    x = 2\n    assert f(x) == 3\n", 2), "called": ("def test_one():\n    assert f(1) == 2\n\ntest_one()\nprint('all passed')", 1),
+    "main": ("def test_one():\n    assert f(1) == 2\n\nif __name__ == '__main__':\n    test_one()\n    print('ok')", 1), "asserts in main": ("if __name__ == '__main__':\n    assert f(1) == 2\n    assert f(2) == 3", 2), "many in one": ("def run_tests():\n    assert f(1) == 2\n    assert f(2) == 3\nrun_tests()", 1),
+    "check": ("def check(candidate):\n    assert candidate(1) == 2\n    assert candidate(2) == 3\n\ncheck(f)", 1), "helper": ("def same(a, b):\n    assert f(a) == b\n\nsame(1, 2)\nsame(2, 3)", 2), "unittest": (UNIT + "\nif __name__ == '__main__':\n    unittest.main()", 2), "unittest at the margin": (UNIT + "\nunittest.main()", 2),
+    "unittest, import of a name": (UNIT.replace("import unittest", "from unittest import TestCase").replace("unittest.TestCase", "TestCase"), 2), "unittest without import": (UNIT.replace("import unittest\n", ""), 2), "set up for the class": ("import unittest\nclass T(unittest.TestCase):\n    @classmethod\n    def setUpClass(cls): cls.x = 1\n    def test_a(self): self.assertEqual(f(self.x), 2)", 1),
+    "test class": ("class TestF:\n    def setup_method(self): self.x = 1\n    def test_one(self):\n        assert f(self.x) == 2\n    def test_two(self): assert f(2) == 3", 2), "parametrized": ("import pytest\n\n@pytest.mark.parametrize('x, y', [(1, 2), (2, 3), pytest.param(3, 4, id='three')])\ndef test_f(x, y):\n    assert f(x) == y", 3),
+    "parametrized by one": ("import pytest\n@pytest.mark.parametrize('x', [1, 2])\ndef test_f(x): assert f(x) == x + 1", 2), "raises": ("import pytest\ndef test_bad():\n    with pytest.raises(TypeError):\n        f('a')\n", 1), "raises at the margin": ("from pytest import raises\nwith raises(TypeError, match='str'):\n    f('a')", 1),
+    "approx": ("import pytest\ndef test_f():\n    assert f(.5) == pytest.approx(1.5)\n    assert [f(.1)] == pytest.approx([1.1])", 1), "try": ("try:\n    f('a')\n    assert False\nexcept TypeError:\n    pass", 1), "async": ("async def test_f():\n    assert f(1) == 2", 1),
+    "brings the function": (F + "\n\nassert f(1) == 2\nassert f(2) == 3", 2), "imports the function": ("from solution import f\n\nassert f(1) == 2", 1), "imports all": ("from my_module import *\nassert f(1) == 2", 1), "needs an import": ("import math\nassert f(math.floor(1.5)) == 2\nassert f(math.floor(2.5)) == 3", 2),
+    "listed": ("Here are tests:\n1. assert f(1) == 2\n2. assert f(2) == 3\n", 2), "dashes": ("- assert f(1) == 2\n- assert f(2) == 3", 2), "between backticks": ("1. `assert f(1) == 2`: simple\n2. `assert f(2) == 3` - more", 2), "bold and backticks": ("* **One**: `assert f(1) == 2`\n* **Two**: `assert f(2) == 3`", 2),
+    "words between": ("First the simple case.\n\nassert f(1) == 2\n\nThen another:\n\nassert f(2) == 3\n\nThat's all.", 2), "session": (">>> f(1)\n2\n>>> x = 2\n>>> f(x)\n3\n", 2), "session in a fence": (fenced(">>> f(1)\n2\n>>> print(f(2))\n3\n", "pycon"), 1), "session of asserts": (">>> assert f(1) == 2\n>>> assert f(2) == 3", 2),
+    "docstring": (fenced('def f(x):\n    """\n    >>> f(1)\n    2\n    """\n    return x + 1'), 1), "comments": ("# one\nassert f(1) == 2  # so\n# two\nassert f(2) == 3", 2), "prints": ("print(f(1))\nassert f(1) == 2\nprint('done')", 1), "cut off": ("assert f(1) == 2\nassert f(2) ==", 1),
+    "cut off in a function": ("```python\ndef test_one():\n    assert f(1) == 2\n\ndef test_two():\n    assert f(", 1), "crlf": ("```python\r\nassert f(1) == 2\r\nassert f(2) == 3\r\n```", 2), "draft": ("<think>\nassert f(1) == 7\n</think>\nassert f(1) == 2", 1), "semicolons": ("x = 1; assert f(x) == 2; assert f(2) == 3", 2),
+    "several": ("import math\nfrom fractions import Fraction as Q\nassert math.isclose(f(.1), 1.1)\nassert f(Q(1, 2)) == Q(3, 2)", 2), "methods of TestCase": ("import unittest\ntc = unittest.TestCase()\ntc.assertEqual(f(1), 2)\ntc.assertEqual(f(2), 3)", 2)}
+
+@pytest.fixture(scope="module")
+def checked():
+    "Tests of each shape, with and without the function's name: their words with a right, and with a wrong function."
+    found = {(case, name): A.read_tests(text, name) for case, (text, _) in SHAPES.items() for name in ("f", "")}
+    programs = [F, "def f(x):\n    return None"]
+    words = sandbox.run([p for _ in found for p in programs], [tests for tests in found.values() for _ in programs], workers=1).verdicts
+    return {key: (tests, words[2 * i], words[2 * i + 1]) for i, (key, tests) in enumerate(found.items())}
+
+@pytest.mark.parametrize("name", ["f", ""], ids=["named", "unnamed"])
+@pytest.mark.parametrize("case", SHAPES)
+def test_every_shape_of_test_is_read(case, name, checked):
+    tests, right, wrong = checked[case, name]
+    assert len(tests) == SHAPES[case][1] and set(right) == {"pass"}, "\n---\n".join(tests)
+    assert "pass" not in wrong, "\n---\n".join(t for t, w in zip(tests, wrong) if w == "pass")
+
+def test_tests_that_need_the_name():
+    assert len(A.read_tests("def check(candidate):\n    assert candidate(1) == 2", "f")) == 1 and A.read_tests("def check(candidate):\n    assert candidate(1) == 2") == []
+    assert A.read_tests("f(1) == 2\nprint(f(2))\nf(3)", "f") == ["assert f(1) == 2"]
+
+@pytest.mark.parametrize("text", ["", "no tests", "print(f(1))", "f(1)", fenced(F), "assert f(1) ==", "import unittest\nunittest.main()", "@pytest.fixture\ndef test_x(): assert 1"])
+def test_no_tests_are_made_of_nothing(text): assert A.read_tests(text, "f") == []
+
+def test_most(): assert len(A.read_tests("assert f(1) == 2\n" * 30, "f", 7)) == 7
+
+
+# ------------------------------------------------------------------ text that would harm a parser
+
+HARM = {"minus": "assert f(1) == " + "-" * 250 + "1", "sum": "assert f(1) == " + "1+" * 400 + "1", "not": "assert " + "not " * 300 + "f(1)", "long minus": "assert f(1) == " + "-" * 5000 + "1", "attributes": "assert f(1)" + ".a" * 400 + " == 1", "calls": "f" + "(1)" * 500,
+        "strings": "assert f(1) == " + "'a'" * 3000, "brackets": "(" * 100_000, "fences": "```\n" * 30_000, "python fences": "```python\n" * 20_000, "quotes": "'''\n" * 50_000, "blanks": " " * 500_000 + "```", "backticks": "`" * 300_000, "backtick words": "` a " * 50_000,
+        "prompts": ">>> f(1)\n" * 20_000, "open prompts": ">>> (\n" * 20_000, "tags": "<think>\n" * 30_000, "closing tags": "</think>\n" * 30_000, "words": "so it is\n" * 50_000, "open words": "so (it is\n" * 30_000, "asserts": "assert f(1) == 2\n" * 11_000,
+        "functions": "def f(x):\n    return x\n" * 8_000, "decorators": "@a\n" * 60_000, "lists": "1. " * 60_000, "quotation": ">" * 300_000, "no text": "\0\ud800\x0c", "deep blocks": "".join(" " * i + "if x:\n" for i in range(90)) + "\n", "deep words": "".join(" " * i + "so it is\n" for i in range(600)),
+        "markdown": "````markdown\n" * 3000, "fences of all lengths": "".join("`" * n + "markdown\n" for n in range(400, 2, -1)), "set-ups": "x = 1\nx.append(x)\n" * 1500 + "assert f(x)\n" * 400}
+
+@pytest.mark.parametrize("case", HARM)
+def test_nothing_harms_the_reader(case):
+    begun = time.process_time()
+    for text in (HARM[case], fenced(HARM[case])):
+        A.read_answer(text), A.read_answer(text, "f", PROMPT), A.read_tests(text, "f")
+    assert time.process_time() - begun < 40   # six readings

@@ -174,3 +174,38 @@ def test_nothing_harms_the_reader(case):
     for text in (HARM[case], fenced(HARM[case])):
         A.read_answer(text), A.read_answer(text, "f", PROMPT), A.read_tests(text, "f")
     assert time.process_time() - begun < 40   # six readings
+
+
+# ------------------------------------------------------------------ files of answers
+
+def problems_of(name):
+    try: return B.load(name, B.find(name, DATA))
+    except BenchmarkError as e: pytest.skip(str(e))
+
+@pytest.mark.parametrize("name", ["humaneval", "humaneval+", "mbpp", "mbpp+", "ds1000", "bigcodebench", "livecodebench"])
+@pytest.mark.parametrize("form", ["completion", "solution"])
+def test_what_is_written_is_what_is_read(name, form, tmp_path, recwarn):
+    from codedpo_nb import formats
+    problems = [p for p in problems_of(name) if p["canonical"].strip() or name == "livecodebench"][:60]
+    text = lambda p: p["prompt"] + p["canonical"] if form == "solution" and p["form"] == "completion" else p["canonical"] or "print(1)"
+    rows = [dict(task_id=p["task_id"], k=0, answer=text(p), form=form) for p in problems]
+    formats.write_samples(tmp_path/"a.jsonl", rows)
+    read = formats.read_samples(tmp_path/"a.jsonl", problems)
+    formats.write_generations(tmp_path/"a.json", read, problems)
+    back = formats.read_generations(tmp_path/"a.json", problems)
+    formats.write_generations(tmp_path/"b.json", back, problems)
+    assert (tmp_path/"a.json").read_bytes() == (tmp_path/"b.json").read_bytes() and formats.read_generations(tmp_path/"b.json", problems) == back
+    known = {p["task_id"]: p for p in problems}
+    assert [B.assemble(known[r["task_id"]], r["answer"], r["form"]) for r in back] == [B.assemble(known[r["task_id"]], r["answer"], r["form"]) for r in read]
+    assert [r["answer"] for r in read] == [r["answer"] for r in rows] and not recwarn.list
+
+def test_a_file_of_messages_is_read_with_a_warning(tmp_path):
+    from codedpo_nb import formats
+    problems = [B.problem(f"D/{i}", "demo", f'import math\n\ndef f{i}(x):\n    "Add {i}."\n', f"f{i}", [f"assert f{i}(1) == {1 + i}"], f"    return x + {i}\n", form="completion") for i in range(5)]
+    problems.append(B.problem("D/5", "mbpp", "Write f5 that adds 5.", "f5", ["assert f5(1) == 6"], "def f5(x):\n    return x + 5"))
+    said = [lambda n: f"Sure!\n{fenced(f'def {n}(x):{chr(10)}    return math.floor(x) + {n[1]}')}", lambda n: f"<think>hm</think>\ndef {n}(x):\n    return x + {n[1]}", lambda n: f"    return x + {n[1]}",
+            lambda n: f"def {n}(x):\n    return x + {n[1]}", lambda n: f"```\n    return x + {n[1]}\n```", lambda n: f"def {n}(x):\n    return x + {n[1]}\n"]
+    for field in ("completion", "solution"):
+        (tmp_path/"a.jsonl").write_text("".join(json.dumps({"task_id": p["task_id"], field: make(p["entry_point"])}) + "\n" for p, make in zip(problems, said)))
+        with pytest.warns(UserWarning, match=r"a\.jsonl: [34] of 6 answers are messages and no programs: .*fence \(2\)"): rows = formats.read_samples(tmp_path/"a.jsonl", problems)
+        assert all(r["base"] for r in formats.score(problems, rows))

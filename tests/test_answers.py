@@ -209,3 +209,64 @@ def test_a_file_of_messages_is_read_with_a_warning(tmp_path):
         (tmp_path/"a.jsonl").write_text("".join(json.dumps({"task_id": p["task_id"], field: make(p["entry_point"])}) + "\n" for p, make in zip(problems, said)))
         with pytest.warns(UserWarning, match=r"a\.jsonl: [34] of 6 answers are messages and no programs: .*fence \(2\)"): rows = formats.read_samples(tmp_path/"a.jsonl", problems)
         assert all(r["base"] for r in formats.score(problems, rows))
+
+
+# ------------------------------------------------------------------ other languages: the canonical function in odd messages
+
+def rows_of(language):
+    try: return {int(r["task_id"].split("/")[1]): r for r in L.load(language, DATA)}
+    except BenchmarkError as e: pytest.skip(str(e))
+
+def parts_of(row):
+    "The canonical function without and with what stands before it, and its body."
+    head, body = row["declaration"], row["canonical_solution"]
+    whole = head.rstrip() + "\n" + body.strip("\n")
+    at = whole.rfind("\n", 0, L._place(row, whole).start() + 1) + 1
+    return whole[at:].rstrip() + "\n", whole + "\n", body
+
+INFO = dict(js="javascript", java="java", cpp="cpp", go="go", rust="rust")
+USE = dict(js="console.log({0});", java="public class Main {{\n    public static void main(String[] args) {{\n        System.out.println(1);\n    }}\n}}", cpp="int main() {{\n    return 0;\n}}", go="func main() {{\n}}", rust="fn main() {{\n    println!(\"{{}}\", 1);\n}}")
+
+def messages(language, row):
+    "Odd but right messages by name."
+    alone, whole, body = parts_of(row)
+    if language == "java": alone = alone.rstrip().removesuffix("}").rstrip() + "\n"
+    info, use = INFO[language], USE[language].format(row["entry_point"])
+    said = {"fenced": fenced(whole, info), "capital": fenced(whole, info.capitalize()), "braces": fenced(whole, "{" + info + "}"), "no info": fenced(whole, ""), "tildes": fenced(whole, info, "~~~"), "crlf": ("So:\n" + fenced(whole, info)).replace("\n", "\r\n"),
+            "title": fenced(whole, info + ' title="a"'), "unclosed": "Here:\n```" + info + "\n" + whole, "closing only": whole + "```\n\nThis is it.\n", "shell first": fenced("install it", "bash") + fenced(whole, info), "output last": fenced(whole, info) + fenced("true", "text"),
+            "think": "<think>\n" + fenced(whole.replace("return", "return return"), info) + "</think>\n" + fenced(whole, info), "draft first": fenced(whole.replace("return", "return return"), info) + "Better:\n" + fenced(whole, info), "in a list": "1. So:\n\n   " + fenced(whole, info).replace("\n", "\n   "),
+            "use last": fenced(whole, info) + "Use:\n" + fenced(use, info), "bare": whole, "words around": "Sure, here it is:\n\n" + whole + "\nThis solves it.\n", "the function alone": fenced(alone, info), "body": fenced(body, info), "bare body": body, "end mark": fenced(whole, info) + "<|im_end|>\n"}
+    more = dict(js={"exported": fenced("export " + alone, info), "module": fenced(whole + f"\nmodule.exports = {{ {row['entry_point']} }};", info)},
+                java={"public class": fenced(whole.replace("class Solution", "public class Solution"), info), "another class": fenced(whole.replace("class Solution", "public class Answer"), info), "package": fenced("package a.b;\n" + whole, info), "main beside": fenced(whole + "\n" + use, info),
+                      "method with imports": fenced("import java.util.*;\n\n" + alone, info), "static": fenced("import java.util.*;\n" + alone.replace("public ", "public static ", 1), info)},
+                cpp={"main below": fenced(whole + "\n" + use, info), "main above": fenced("#include <string>\n" + use + "\n" + whole, info), "c++": fenced(whole, "c++")}, go={"package": fenced("package main\n\n" + alone, info), "another package": fenced("package solution\n\n" + alone, info)},
+                rust={"main": fenced(whole + "\n" + use, info), "public": fenced("pub " + alone, info), "use again": fenced("use std::collections::HashMap;\n" + alone, info), "own tests": fenced(alone + "\n#[cfg(test)]\nmod tests {\n    use super::*;\n    #[test]\n    fn a() { assert!(true); }\n}\n", info)})
+    return said | more[language]
+
+@pytest.mark.parametrize("language", ["js", "java", "cpp", "rust"])
+def test_odd_messages_are_right_in_other_languages(language):
+    if reason := L.missing(language): pytest.skip(f"not run: {reason}")
+    known, made = rows_of(language), {}
+    for number in (10, 4):
+        for case, text in messages(language, known[number]).items(): made[f"{number} {case}"] = L.assemble(known[number], L.complete(known[number], text, chat=True))
+    distinct = list(dict.fromkeys(made.values()))
+    words = dict(zip(distinct, L.run(distinct, language, limits=sandbox.Limits(cpu=10, first=0, wall=60, memory=1024), workers=1)))
+    assert {case: (words[p], p) for case, p in made.items() if words[p] != "pass"} == {}
+
+def test_odd_messages_in_go_hold_what_the_canonical_program_holds():
+    known = rows_of("go")
+    for number in (10, 4):
+        for case, text in messages("go", known[number]).items():
+            program = L.assemble(known[number], L.complete(known[number], text, chat=True))
+            assert program.count("package main") == 1 and program.count(f"func {known[number]['entry_point']}(") == 1 and ("func IsPalindrome(" in program) == (number == 10), case + program
+            assert not __import__("re").search(r"(?m)^func [^\n]*\n(?:.*\n)*^import ", program), case + program   # imports come first
+            if number == 10: assert program.count('"strings"') == 1, case + program
+
+@pytest.mark.parametrize("case", EITHER)
+def test_python_of_humanevalpack_is_read_as_any_other(case):
+    row = dict(language="python", entry_point="f", prompt=PROMPT, declaration=PROMPT.partition('    """')[0], test="")
+    assert sandbox.run([L.complete(row, EITHER[case], chat=True)], [["assert f([5]) == 2"]], workers=1).verdicts == [["pass"]]
+
+def test_a_use_of_the_function_is_no_definition_of_it():
+    row = dict(language="js", entry_point="f", prompt="const f = (x) => {\n", declaration="const f = (x) => {\n", test="")
+    assert L.complete(row, fenced("const f = (x) => {\n  return x;\n}", "js") + fenced("console.log(f(1)); if (f(2)) { }", "js"), chat=True).startswith("const f = (x) => {\n  return x;")

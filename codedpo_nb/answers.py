@@ -22,7 +22,7 @@ from functools import lru_cache
 
 from .syntax import LONGEST, parses, tree
 
-# %% ../nbs/00_answers.ipynb #26c10401
+# %% ../nbs/00_answers.ipynb #4f8b0b0e
 PROMPT = re.compile(r"[ \t]*(>>>|\.\.\.)(?: |$)")
 
 def session(text: str) -> list:
@@ -51,7 +51,7 @@ def is_shown(source: str) -> bool:
 @lru_cache(64)
 def unprompted(text: str) -> str:
     "The program of a session; any other text as it is."
-    if not re.search(r"(?m)^[ \t]*(?:>>>|In \[\d+\]:)", text) or parses(text): return text
+    if not re.search(r"(?m)^[ \t]*(?:>>>|In \[\d+\]:)", text) or re.search(r"(?m)^[ \t]*(?:(?:async )?def|class) ", text) or parses(text): return text   # prompts below a `def` are examples in its docstring
     code = "\n".join(source for source, _ in session(text) if not is_shown(source))
     return code if parses(code) else text
 
@@ -386,7 +386,7 @@ def in_blocks(found: list, name: str): # blocks
         code = named([p for p, _ in parts], name) if name else unnamed([p for p, _ in parts], [k for _, k in parts])
         if code is not None and (not name or defines(tree(code), name) == 2): return code
 
-# %% ../nbs/00_answers.ipynb #54cf4d3e
+# %% ../nbs/00_answers.ipynb #1e40bd5b
 def in_words(text: str, name: str): # text without fences around its code
     "The program between words, None if there is none that defines what is asked for, or anything."
     code = unprompted(text)
@@ -407,9 +407,10 @@ def as_body(text: str, prompt: str, name: str):
     last = (prompt.rstrip().rsplit("\n", 1) or [""])[-1]
     step = last[:len(last) - len(last.lstrip())] or "    "
     start = "" if prompt.endswith("\n") else "\n"
-    if name not in prompt or not text.strip() or re.match(r"(?:async|def|class)\b", first): return None
-    ways = [text] + [start + way for way in ("\n".join([first, *inner]), textwrap.indent(textwrap.dedent(text).strip("\n"), step), textwrap.indent("\n".join(code_in(text)), step),
-                                             "\n".join([step + first.lstrip(), *inner]), textwrap.indent("\n".join(code_in("\n".join(inner))), step))]
+    if name not in prompt or not text.strip(): return None
+    parts = code_in("\n".join(inner)) if not re.match(r"(?:async|def|class)\b", first) else ()
+    ways = ["\n".join([first, *inner]), "\n".join([step + first.lstrip(), *inner])]
+    ways = [text, *(start + way for way in ways + [textwrap.indent(way, step) for way in (textwrap.dedent(text).strip("\n"), "\n".join(code_in(text)), "\n".join(parts))])]
     good = [way.rstrip("\n") for way in ways if defines(tree(prompt + way), name) == 2]
     return max(good, key=lambda way: sum(map(bool, map(str.strip, way.split("\n")))), default=None)   # what keeps most lines
 

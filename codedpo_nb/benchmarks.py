@@ -20,7 +20,7 @@ __all__ = ['FIELDS', 'FORMS', 'STOPS', 'LINES_IN_FULL', 'AS_SETS', 'NOT_NONE', '
            'download', 'from_hub', 'describe', 'mark', 'pass_at_k', 'truth_program']
 
 # %% ../nbs/00_benchmarks.ipynb #029a8cb5
-import gzip, hashlib, inspect, json, os, re, textwrap, zlib
+import gzip, hashlib, inspect, json, os, re, zlib
 from functools import cache
 from pathlib import Path
 
@@ -164,8 +164,8 @@ def last_block(text: str) -> str: # a message
     return "\n".join(lines[fences[-2] + 1:fences[-1]]) if len(fences) > 1 else ""
 
 def does(code: str) -> bool:
-    "Whether a text is Python that does something."
-    found = tree(textwrap.dedent(code))
+    "Whether a text is Python that does something, or the indented rest of a function that does."
+    found = tree(code) or getattr(tree("if True:\n" + code), "body", [None])[0]
     return found is not None and not all(map(is_idle, found.body))
 
 def quoted_answer(name: str, text: str) -> str: # a benchmark; a message

@@ -270,3 +270,22 @@ def test_python_of_humanevalpack_is_read_as_any_other(case):
 def test_a_use_of_the_function_is_no_definition_of_it():
     row = dict(language="js", entry_point="f", prompt="const f = (x) => {\n", declaration="const f = (x) => {\n", test="")
     assert L.complete(row, fenced("const f = (x) => {\n  return x;\n}", "js") + fenced("console.log(f(1)); if (f(2)) { }", "js"), chat=True).startswith("const f = (x) => {\n  return x;")
+
+
+# ------------------------------------------------------------------ canonical solutions in messages
+
+@pytest.mark.parametrize("name, form", [("humaneval", "solution"), ("humaneval", None), ("mbpp", "solution"), ("mbpp", None)])
+def test_canonical_solutions_in_messages_pass(name, form):
+    made = []
+    for p in problems_of(name)[::4]:
+        code = (p["prompt"] * (p["form"] == "completion") + p["canonical"]).strip("\n")
+        said = [fenced(code), "Sure:\n\n" + code + "\nDone it is.", "So\r\n" + fenced(code).replace("\n", "\r\n"), fenced(code) + "Use:\n" + fenced(f"print({p['entry_point']})"), "<think>hm</think>" + code]
+        if name == "humaneval": said += [fenced(p["canonical"].strip("\n")), p["canonical"].strip()] if form else [fenced(p["canonical"].strip("\n")), p["canonical"]]
+        made += [(p["task_id"], text, B.assemble(p, B.answer_in(p, text, form), form), p["tests"][:1]) for text in said]
+    words = sandbox.run([program for *_, program, _ in made], [tests for *_, tests in made], limits=sandbox.Limits(cpu=10), workers=1).verdicts
+    assert [(task, text) for (task, text, _, _), row in zip(made, words) if row != ["pass"]] == []
+
+def test_canonical_answers_to_ds1000_in_messages_are_found():
+    for p in problems_of("ds1000"):
+        code = p["canonical"].strip("\n")
+        for text in ("Here you go:\n\n" + fenced(code) + "Done.", fenced("pip install x", "bash") + fenced(code)): assert B.answer_in(p, text).strip("\n") == code, p["task_id"]

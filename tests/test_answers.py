@@ -289,3 +289,19 @@ def test_canonical_answers_to_ds1000_in_messages_are_found():
     for p in problems_of("ds1000"):
         code = p["canonical"].strip("\n")
         for text in ("Here you go:\n\n" + fenced(code) + "Done.", fenced("pip install x", "bash") + fenced(code)): assert B.answer_in(p, text).strip("\n") == code, p["task_id"]
+
+
+@pytest.mark.parametrize("case", HARM)
+def test_nothing_harms_the_stages(case):
+    from codedpo_nb import curation, efficiency, seed, selfverify, sampling
+    text = HARM[case][:20_000]
+    for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, selfverify.canonical_source, B.longest_code): read(text), read(fenced(text))
+    selfverify.distinct_tests([text], "f"), selfverify.sampled_assertions([text]), efficiency.calls_of(text, "f")
+    for row in [dict(language=l, entry_point="f", prompt="f", declaration="f", test="") for l in L.LANGUAGES]: L.complete(row, text, chat=True)
+    for benchmark, form in (("humaneval", "completion"), ("mbpp", "solution"), ("ds1000", "quoted"), ("livecodebench", "quoted"), ("bigcodebench", "completion")):
+        for asked in (None, "solution"): B.answer_in(dict(benchmark=benchmark, form=form, prompt=PROMPT, entry_point="f"), text, None if form == "quoted" else asked)
+
+@pytest.mark.parametrize("text", ["x = [f(1)]\n" + "x = [x, x]\n" * 60, "x = f(1)\n" + "x = f(x)\n" * 300])
+def test_variables_that_hold_each_other_are_filled_in_up_to_a_bound(text):
+    from codedpo_nb import efficiency
+    assert "f(1)" in efficiency.calls_of(text, "f")

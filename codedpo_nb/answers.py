@@ -22,13 +22,13 @@ from functools import lru_cache
 
 from .syntax import LONGEST, parses, tree
 
-# %% ../nbs/00_answers.ipynb #4f8b0b0e
+# %% ../nbs/00_answers.ipynb #eda94991
 PROMPT = re.compile(r"[ \t]*(>>>|\.\.\.)(?: |$)")
 
 def session(text: str) -> list:
     "The statements of an interactive session as `[(source, output)]`; none if it is no session."
     if ">>>" not in text and "In [" not in text: return []
-    text = re.sub(r"(?m)^([ \t]*)In \[\d+\]: ?", r"\1>>> ", re.sub(r"(?m)^([ \t]*)\.\.\.: ?", r"\1... ", re.sub(r"(?m)^[ \t]*Out\[\d+\]: ?", "", text)))
+    for mark, sign in ((r"Out\[\d+\]: ?", ""), (r"\.\.\.: ?", "... "), (r"In \[\d+\]: ?", ">>> ")): text = re.sub(rf"(?m)^([ \t]*){mark}", rf"\1{sign}", text)
     found, indent, part = [], 0, 0   # part: 0 behind a prompt, 1 in the output, 2 below it
     for line in text.split("\n"):
         m = PROMPT.match(line)
@@ -194,7 +194,7 @@ def outside(text: str, found: list) -> str: # a message; its blocks
     for b in found: lines[b.start:b.end] = [""] * (b.end - b.start)
     return "\n".join(lines)
 
-# %% ../nbs/00_answers.ipynb #b7a31e6e
+# %% ../nbs/00_answers.ipynb #bfcf73f4
 GOES_ON = re.compile(r"[)\]}]|(?:else|elif|except|finally)\b")
 TRIES, PIECES = 500, 5000   # pieces that are tried together with the next ones; pieces that are looked at
 _IDLE = (ast.Name, ast.Load, ast.Expr, ast.AnnAssign, ast.Store, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.Tuple, ast.Attribute)
@@ -236,7 +236,9 @@ def code_in(text: str, deeper: int = 3) -> tuple: # levels of indentation that a
         while (node := tree(source)) is None and is_open(source) and end < min(len(rest), i + 100) and left > 0:
             source, end, left = source + "\n" + rest[end], end + 1, left - 1
         if node is None: source, end = rest[i], i + 1
-        if node is None and re.match(r"(?:def|class|async|for|while|with|if|try|@)\b|@", source): source = shortened(source); node = source and tree(source)
+        if node is None and re.match(r"(?:def|class|async|for|while|with|if|try)\b|@", source):
+            source = shortened(source)
+            node = source and tree(source)
         if node is not None: found += [] if not source.strip() or node.body and all(map(is_idle, node.body)) else [source]
         elif deeper and "\n" in rest[i].strip(): found += code_in(rest[i] if rest[i][:1] in " \t\n" else rest[i].partition("\n")[2], deeper - 1)
         i = end
@@ -423,7 +425,7 @@ def heading(prompt: str, code: str, name: str) -> str:
     new = [n for n, _ in parts if n in new or new and isinstance(n, (ast.Import, ast.ImportFrom))]   # what is new may need the imports
     return "".join(segment(lines, n) + "\n" for n in new)
 
-# %% ../nbs/00_answers.ipynb #1dcc968c
+# %% ../nbs/00_answers.ipynb #0fe7585f
 def in_message(text: str, name: str) -> tuple: # of `message`
     "`(program or None, words for what was cut)`."
     found = blocks(text)
@@ -455,7 +457,8 @@ def read_answer(
     "The program in an answer, and what was cut away around it. Never raises for a `str`."
     text, cut = message(text)
     node = tree(text)
-    if node is not None and not any(map(is_idle, node.body)) and (defines(node, name) == 2 if name else True): return shaped(Answer(text.strip("\n"), True, tuple(cut)), name, prompt, form)
+    if node is not None and not any(map(is_idle, node.body)) and (not name or defines(node, name) == 2):
+        return shaped(Answer(text.strip("\n"), True, tuple(cut)), name, prompt, form)
     code, more = in_message(text, name)
     if code is not None: return shaped(Answer(code.strip("\n"), True, tuple(cut + more)), name, prompt, form)
     found = blocks(text)
@@ -474,7 +477,7 @@ def shaped(answer: Answer, name: str, prompt: str, form: str) -> Answer:
     later = re.sub(r"(?m)^from __future__ import .*$", "", answer.code)
     return Answer(("\n" if tree(prompt) else "\n    pass\n") + "\n" * (not prompt.endswith("\n")) + later, answer.found, answer.cut)
 
-# %% ../nbs/00_answers.ipynb #d24ab537
+# %% ../nbs/00_answers.ipynb #19872750
 LONGEST_FILE, MOST_TESTS = 3000, 500   # statements of a test file that are read; tests that are kept of it
 
 PYTEST = """class pytest:
@@ -510,7 +513,8 @@ def changed(node) -> set: # a statement
     "Names whose objects a statement may change: what it calls methods of, stores into, or hands over in a call of its own."
     found = set()
     for n in ast.walk(node):
-        target = n.func.value if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) else n.value if isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store) else None
+        stored = isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store)
+        target = n.value if stored else n.func.value if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) else None
         if isinstance(target, ast.Name): found.add(target.id)
         if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name): found.add(n.target.id)
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") != "print":
@@ -529,11 +533,11 @@ def items(code: str) -> list: # a test file that parses
         found += [Item(n, source, bound(n), used(n), changed(n)) for n, source in parts if getattr(n, "module", "") != "__future__"]
     return found
 
-# %% ../nbs/00_answers.ipynb #8c6810fd
+# %% ../nbs/00_answers.ipynb #e222d009
 def under_test(found: list) -> str: # items
     "The function that most checks call, of equals one that the file does not define itself; empty for none."
-    count = Counter(n.func.id for it in found for c in ast.walk(it.node) if isinstance(c, ast.Assert) or isinstance(c, ast.Call) and getattr(c.func, "attr", "").startswith("assert")
-                    for n in ast.walk(c) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id not in BUILTIN)
+    checks = [c for it in found for c in ast.walk(it.node) if isinstance(c, ast.Assert) or isinstance(c, ast.Call) and getattr(c.func, "attr", "").startswith("assert")]
+    count = Counter(n.func.id for c in checks for n in ast.walk(c) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id not in BUILTIN)
     own, local = (set().union(*sets) for sets in ([it.binds for it in found], [{n.arg for n in ast.walk(it.node) if isinstance(n, ast.arg)} for it in found]))
     return max(sorted(set(count) - local), key=lambda name: (count[name], name not in own), default="")
 
@@ -554,11 +558,12 @@ def whole_test(i: int, source: str, uses: set, found: list, below: list, name: s
 
 def lent_from_pytest(node, source: str) -> str:
     "An import of pytest, which need not be there when a test is run, as the few lines that tests take from it; any other source as it is."
-    if isinstance(node, ast.ImportFrom) and node.module == "pytest": return "\n".join([PYTEST, *(f"{a.asname or a.name} = pytest.{a.name}" for a in node.names if a.name in ("raises", "approx", "fail"))])
+    if isinstance(node, ast.ImportFrom) and node.module == "pytest":
+        return "\n".join([PYTEST, *(f"{a.asname or a.name} = pytest.{a.name}" for a in node.names if a.name in ("raises", "approx", "fail"))])
     if isinstance(node, ast.Import) and node.names[0].name == "pytest": return PYTEST + (f"\n{node.names[0].asname} = pytest" if node.names[0].asname else "")
     return source
 
-# %% ../nbs/00_answers.ipynb #b68841dd
+# %% ../nbs/00_answers.ipynb #e50025b6
 def required(node, method: bool = False) -> list: # a function
     "Its parameters that have no default."
     args = node.args.posonlyargs + node.args.args
@@ -590,10 +595,11 @@ def bare(node) -> str: # a test function
 def calls(node, method: bool = False, candidate: str = "") -> list: # a function; what may stand for its only parameter
     "Arguments of the calls that make tests of a function: none if it cannot be called."
     rows, wanted = table(node), required(node, method)
-    if rows is None or rows == [""] and wanted and not (candidate and len(wanted) == 1 and wanted[0] in {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}): return []
-    return [candidate] if rows == [""] and wanted else rows
+    if rows is None or rows != [""] or not wanted: return rows or []
+    called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    return [candidate] if candidate and len(wanted) == 1 and wanted[0] in called else []
 
-# %% ../nbs/00_answers.ipynb #843307ca
+# %% ../nbs/00_answers.ipynb #30639160
 def function_tests(node, name: str) -> list: # a function with checks; the function under test
     "Sources of a function's tests."
     again = calls(node, candidate=name)
@@ -611,14 +617,16 @@ def class_tests(node, source: str) -> list: # a class with test methods
     for n, args in tests:
         before = [f"{node.name}.setUpClass()"] * ("setUpClass" in has)
         if unit: run = [*before, f"{node.name}({n.name!r}).debug()"]
-        else: run = [f"_case = {node.name}()", *(f"_case.{s}({'_case.' + n.name if len(required(m, True)) else ''})" for m in methods for s in [m.name] if s in ("setup_method", "setUp", "setup")), f"_case.{n.name}({args})"]
+        else:
+            ready = [f"_case.{m.name}({'_case.' + n.name if required(m, True) else ''})" for m in methods if m.name in ("setup_method", "setUp", "setup")]
+            run = [f"_case = {node.name}()", *ready, f"_case.{n.name}({args})"]
         out.append("\n".join([source, *run]))
     return out
 
 def assertion(node, source: str) -> str: # an `assert`
     "Its source; condition and message in one pair of brackets, which always hold, are taken apart."
     pair = node.test.elts if isinstance(node.test, ast.Tuple) else []
-    if len(pair) == 2 and isinstance(pair[1], (ast.Constant, ast.JoinedStr)) and isinstance(getattr(pair[1], "value", ""), str) or len(pair) == 2 and isinstance(pair[1], ast.JoinedStr):
+    if len(pair) == 2 and isinstance(pair[1], (ast.Constant, ast.JoinedStr)) and isinstance(getattr(pair[1], "value", ""), str):
         return f"assert {ast.unparse(pair[0])}, {ast.unparse(pair[1])}"
     return source
 
@@ -632,7 +640,7 @@ def tests_of(it: Item, found: list, local: dict, name: str, given: str) -> list:
         return function_tests(node, given) if is_check(node) and name != node.name and (node.name.startswith("test") or not elsewhere) else []
     if isinstance(call, ast.Call):
         what = getattr(call.func, "id", None)
-        if what in local: return [it.source] if is_check(local[what]) and what != name and not (what.startswith("test") and not call.args and not call.keywords) else []
+        if what in local: return [it.source] if is_check(local[what]) and what != name and (call.args or call.keywords or not what.startswith("test")) else []
         return [it.source] if (what or getattr(call.func, "attr", "")).startswith("assert") else []
     if isinstance(call, ast.Compare) and name in {n.func.id for n in ast.walk(call) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}: return ["assert " + it.source]
     return [it.source] if isinstance(node, (ast.For, ast.While, ast.With, ast.Try, ast.If)) and is_check(node) else []

@@ -9,13 +9,14 @@ __all__ = ['EDGES', 'KINDS', 'ERRORS', 'DATA', 'edge_tests', 'two_kinds', 'scale
            'halves']
 
 # %% ../nbs/06_eval.ipynb #db7a3ece
-import copy, itertools, math, random, re
+import copy, itertools, math, random
 from collections import Counter, defaultdict
 
 import numpy as np
 
 from . import sandbox
-from .benchmarks import STOPS, assemble, cut, mark, pass_at_k, problem
+from .answers import read_answer
+from .benchmarks import STOPS, answer_in, assemble, cut, is_message, is_whole, mark, pass_at_k, problem
 from .corpus import reference_solution
 from .records import stream
 from .sampling import extract_code, sample
@@ -107,9 +108,11 @@ def kind(verdicts: list, # words of the sandbox, base tests first
 # %% ../nbs/06_eval.ipynb #76a1bc83
 def program_of(p: dict, answer: str) -> str: # a problem; what a model wrote
     "The program that the tests of a problem are run against."
-    code = extract_code(answer)
-    if p["form"] == "solution" or re.search(rf"^(async )?def {re.escape(p['entry_point'])}\b", code, re.M): return assemble(p, code, "solution")
-    return assemble(p, cut(code, STOPS["mbpp" if p["benchmark"].startswith("mbpp") else "humaneval"]), "completion")
+    if p["form"] == "quoted": return assemble(p, answer_in(p, answer))
+    name, prompt = p["entry_point"], p["prompt"] * (p["form"] == "completion")
+    kept = cut(answer.strip("\n"), STOPS["mbpp" if p["benchmark"].startswith("mbpp") else "humaneval"])
+    if prompt and (is_whole(prompt + kept, answer, name) or not is_message(answer, name)): return assemble(p, kept)
+    return assemble(p, read_answer(answer, name, prompt).code, "solution")
 
 # %% ../nbs/06_eval.ipynb #a67c7c25
 def by_id(records: list) -> dict: return {r["task_id"]: r for r in records}

@@ -4,20 +4,21 @@
 
 # %% auto #0
 __all__ = ['UNPACKED', 'ALLOW', 'LANGUAGES', 'TASKS', 'MOST', 'NAMES', 'FormatError', 'text_of', 'text_lines', 'whole_text',
-           'decoded', 'once', 'parsed', 'is_code', 'sample_row', 'numbered', 'complete', 'read_samples', 'read_folder',
-           'write_samples', 'read_generations', 'generation_rows', 'write_generations', 'score', 'scored', 'rates',
-           'judges', 'report', 'score_file', 'file_name', 'mean_score', 'write_metrics', 'read_metrics', 'score_task',
-           'mbpp_words', 'pack_words', 'score_submission', 'in_folder', 'name_faults', 'content_faults', 'check_zip',
-           'names_size', 'zip_faults', 'entry_faults', 'pack', 'command_line', 'is_result', 'standard', 'save',
-           'score_command', 'compete_command', 'check_command', 'unprinted', 'main']
+           'decoded', 'once', 'parsed', 'is_code', 'sample_row', 'numbered', 'complete', 'program_in', 'as_programs',
+           'read_samples', 'read_folder', 'write_samples', 'read_generations', 'generation_rows', 'write_generations',
+           'score', 'scored', 'rates', 'judges', 'report', 'score_file', 'file_name', 'mean_score', 'write_metrics',
+           'read_metrics', 'score_task', 'mbpp_words', 'pack_words', 'score_submission', 'in_folder', 'name_faults',
+           'content_faults', 'check_zip', 'names_size', 'zip_faults', 'entry_faults', 'pack', 'command_line',
+           'is_result', 'standard', 'save', 'score_command', 'compete_command', 'check_command', 'unprinted', 'main']
 
 # %% ../nbs/00_formats.ipynb #918f795b
-import argparse, codecs, difflib, io, json, os, re, sys, zipfile, zlib
+import argparse, codecs, difflib, io, json, os, re, sys, warnings, zipfile, zlib
 from collections import Counter, defaultdict
 from pathlib import Path
 
 from . import sandbox, suites
-from .benchmarks import BenchmarkError, content, load, pass_at_k, problem
+from .answers import TAG, defines, opening, read_answer, tree
+from .benchmarks import BenchmarkError, answer_in, content, load, pass_at_k, problem
 from .records import brief, destination, file_error, journal_file, no_space, write_text, writing
 from .statistics import clustered, wilson
 
@@ -112,6 +113,27 @@ def complete(rows: list, places: list, path, known: dict, allow: tuple) -> list:
     return numbered(rows)
 
 # %% ../nbs/00_formats.ipynb #a0a919a8
+def program_in(p: dict, text: str, form: str) -> tuple: # a problem, or a row of HumanEvalPack; an answer; how its file calls it
+    "`(answer, form, words for what was cut)`: what is a program, or continues its prompt, as it stands; a message as it is read, if there is a program in it."
+    marked = any(map(opening, text.split("\n"))) or TAG.search(text)
+    if "form" not in p:
+        from codedpo_nb import languages
+        return (languages.complete(p, text, chat=True), form, ("fence",)) if marked else (text, form, ())
+    if p["form"] == "quoted": return (answer_in(p, text), form, ("fence",)) if marked else (text, form, ())
+    name, prompt = p["entry_point"], p["prompt"] * (p["form"] == "completion")
+    if not prompt: form = "solution"   # a prompt in words is continued by nothing: this is the whole function
+    if p["language"] != "python" or defines(tree(prompt * (form == "completion") + text), name) == 2: return text, form, ()
+    found = read_answer(text, name, prompt)
+    return (found.code, "solution", found.cut or ("head",)) if found.found else (text, form, ())
+
+def as_programs(rows: list, known: dict, where) -> list: # answers; problems by id; their file
+    "The answers with a program in place of each message, and a warning that says how many those were."
+    found = [program_in(known[r["task_id"]], r["answer"], r["form"]) for r in rows]
+    cut = Counter(word for _, _, words in found for word in words)
+    if n := sum(bool(words) for _, _, words in found):
+        warnings.warn(f"{where}: {n} of {len(rows)} answers are messages and no programs: the program in each was scored, without {', '.join(f'{w} ({k})' for w, k in cut.most_common())}", stacklevel=3)
+    return [r | dict(answer=answer, form=form) for r, (answer, form, _) in zip(rows, found)]
+
 def read_samples(path, # .jsonl or .jsonl.gz, or the folder form: one folder a task, HumanEval_0/0.py
                  problems: list, # records of the benchmark
                  allow: tuple=() # keys of `ALLOW`
@@ -121,7 +143,7 @@ def read_samples(path, # .jsonl or .jsonl.gz, or the folder form: one folder a t
     if Path(path).is_dir(): return read_folder(path, known, allow)
     lines = [(f"{path} line {i}", text) for i, text in text_lines(path) if text.strip()]
     if not lines: raise FormatError(f"{path} has no lines: it should have one for each answer")
-    return complete([sample_row(parsed(text, where), where, known, allow) for where, text in lines], [w for w, _ in lines], path, known, allow)
+    return as_programs(complete([sample_row(parsed(text, where), where, known, allow) for where, text in lines], [w for w, _ in lines], path, known, allow), known, path)
 
 def read_folder(path, known: dict, allow: tuple) -> list:
     "EvalPlus' other form: a folder for each task, its id with `_` for `/`, and in it one file of code for each answer."
@@ -131,7 +153,7 @@ def read_folder(path, known: dict, allow: tuple) -> list:
         rows.append(dict(task_id=ids[file.parent.name], answer=is_code(whole_text(file), str(file), "solution", allow), form="solution"))
         places.append(str(file))
     if not rows: raise FormatError(f"{path} holds no file such as {next(iter(ids))}/0.py: give a folder of solutions, or a .jsonl file")
-    return complete(rows, places, path, known, allow)
+    return as_programs(complete(rows, places, path, known, allow), known, path)
 
 def write_samples(path, rows: list): # answers
     "Write answers as EvalPlus reads them."
@@ -155,14 +177,16 @@ def generation_rows(lists, where: str, problems: list, allow: tuple=()) -> list:
         for k, text in enumerate(programs):
             rows.append(dict(task_id=p["task_id"], answer=is_code(text, place, f"program {k}", allow), form="solution"))
             places.append(place)
-    return complete(rows, places, where, {p["task_id"]: p for p in problems[:len(lists)]}, allow)
+    known = {p["task_id"]: p for p in problems[:len(lists)]}
+    return as_programs(complete(rows, places, where, known, allow), known, where)
 
 def write_generations(path, rows: list, problems: list):
-    "Write answers as the harness reads them; completions become whole programs."
+    "Write answers as the harness reads them; what continues a prompt of code becomes a whole program."
     said = defaultdict(list)
     for r in rows: said[r["task_id"]].append(r)
     known = {p["task_id"]: p for p in problems}
-    whole = lambda r: r["answer"] if r["form"] == "solution" else known[r["task_id"]]["prompt"] + r["answer"]
+    continues = lambda r: r["form"] == "completion" and known[r["task_id"]].get("form", "completion") == "completion"
+    whole = lambda r: known[r["task_id"]]["prompt"] * continues(r) + r["answer"]
     write_text(path, json.dumps([[whole(r) for r in said[p["task_id"]]] for p in problems], ensure_ascii=False))
 
 # %% ../nbs/00_formats.ipynb #aaafbcbc

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from . import sandbox
+from .answers import blocks, message, outside, own, read_answer
 
 # %% ../nbs/00_languages.ipynb #f7d0d4a3
 LANGUAGES = dict(python="Python", js="JavaScript", java="Java", cpp="C++", go="Go", rust="Rust")
@@ -120,27 +121,125 @@ def _closed(text, language): # the end of a text whose brackets do not close
     return text + "\n}" * (language == "java" and text.count("{") - 1 == text.count("}"))
 
 # %% ../nbs/00_languages.ipynb #3a8a521b
-def _fenced(text):
-    found = re.search(r"```[^\n]*\n(.*?)(?:```|\Z)", text, re.S)
-    return found[1] if found else None
+_NAMED = {language: pattern.replace("(...)", r"\([^;{}]{0,2000}\)") for language, pattern in dict(
+    js=r"\bfunction\s*\*?\s*NAME\s*\(|\b(?:const|let|var)\s+NAME\s*=|^(?:(?:module\.)?exports\.)?NAME\s*=[^=]",
+    java=r"[\w>\]]\s+NAME\s*(...)\s*(?:throws\s[\w., ]+)?\{", cpp=r"[\w>&*][\s&*]+NAME\s*(...)\s*(?:const|noexcept|\s|->[\w:<>, ]+)*\{|\bauto\s+NAME\s*=",
+    go=r"\bfunc\s+NAME\s*[\[(]|\bvar\s+NAME\s*=", rust=r"\bfn\s+NAME\s*[<(]").items()}
+_QUOTED = re.compile(r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"|'(?:\\[^\n']{1,9}|[^'\\\n])'|`(?:\\.|[^`\\])*`""", re.S)
+_IMPORT = re.compile(r"(?:import|#include|using|use)\b.*[;>\")]\s*$")
+
+def _masked(code): # comments and strings are blanked, so that their brackets do not count
+    return _QUOTED.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), code)
+
+def _end(masked, at): # behind the bracket that closes the first one from a place on
+    depth = 0
+    for i in range(max(masked.find("{", at), at), len(masked)):
+        depth += (masked[i] == "{") - (masked[i] == "}")
+        if masked[i] == "}" and depth <= 0: return i + 1
+    return len(masked)
+
+def _defined(language, code): # names of functions, types and constants
+    pattern = dict(js=r"\b(?:function|const|let|var|class)\s+(\w+)", go=r"^(?:func|type|var|const)\s+(\w+)", rust=r"\b(?:fn|struct|enum|const)\s+(\w+)").get(
+        language, r"[\w>&*\]]\s+[&*]?(\w+)\s*\([^;{}]{0,2000}\)\s*(?:const\s*)?\{|\b(?:class|struct)\s+(\w+)")
+    return {name for m in re.finditer(pattern, _masked(code), re.M) for name in m.groups() if name} - {"main"}
+
+def _place(row, code): return re.search(_NAMED[row["language"]].replace("NAME", re.escape(row["entry_point"])), _masked(code), re.M)
+
+def _without(code, pattern): # of each match with what its brackets enclose
+    while m := re.search(pattern, _masked(code), re.M): code = code[:m.start()] + code[_end(_masked(code), m.end() - 1):]
+    return code
+
+# %% ../nbs/00_languages.ipynb #8a3b4b56
+def _chosen(row, codes): # of several blocks the last whole one with the function, and what it mentions of the others
+    whole = lambda code: _masked(code).count("{") == _masked(code).count("}")
+    empty = lambda code: re.match(r"\s*\{\s*\}", _masked(code)[_masked(code).find("{", _place(row, code).start()):] or " ")
+    found = [i for i, code in enumerate(codes) if _place(row, code)]
+    if not found: return None
+    i = max(found, key=lambda i: (whole(codes[i]), not empty(codes[i]), i))
+    def lent(code): # imports alone, or what the function mentions
+        lines = [line for line in code.split("\n") if line.strip()]
+        if lines and all(map(_IMPORT.match, lines)): return True
+        return whole(code) and not re.search(r"\bmain\s*\(", code) and any(re.search(rf"\b{n}\b", codes[i]) for n in _defined(row["language"], code) - _defined(row["language"], codes[i]))
+    return "\n".join([code for j, code in enumerate(codes) if j not in found and lent(code)] + [codes[i]])
+
+def _between(row, text): # words around the function
+    if not (at := _place(row, text)): return None
+    lines, seen = text.split("\n"), text.count("\n", 0, at.start() + 1)
+    code = re.compile(r"\s*(?:import|#include|using|use|package|public|class|@\w|const|let|var|func|fn|pub|template|struct|type|static|//|/\*|#\[)(?:\b|(?<=\W)).*[;{}(>\"/*\]]\s*$|.*[;{}]\s*$")
+    first = next((i for i, line in enumerate(lines[:seen]) if code.match(line)), seen)
+    last = max((i for i, line in enumerate(lines) if i >= seen and re.search(r"[};]\s*$", line)), default=len(lines) - 1)
+    return "\n".join(lines[first:last + 1])
 
 def complete(row, text, task="synthesize",
-             chat=False): # the answer of a chat model: a fenced block, if there is one, is the whole function
+             chat=False): # the message of a chat model: whole functions, bodies, in fences or not, as `answers` reads them
     "The program of an answer, still without its tests."
-    block = _fenced(text) if chat else None
-    name = row["entry_point"]
-    if block and re.search(rf"\b{re.escape(name)}\b[^\n]*[({{=]", block):
-        inside = row["language"] == "java" and "class Solution" not in block   # only the method
-        return _heading(row, block) + (f"class Solution {{\n{block}}}\n" if inside else block)
-    if block: return start(row, task).rstrip() + "\n" + cut(block, row["language"])
-    return start(row, task).rstrip() + cut(text.rstrip(), row["language"])
+    language, first = row["language"], start(row, task)
+    if not chat: return first.rstrip() + cut(text.rstrip(), language)
+    if language == "python":
+        found = read_answer(text, row["entry_point"], first)
+        return found.code.rstrip("\n") + "\n" if found.found else first.rstrip() + "\n" + cut(found.code, language)
+    said = message(text)[0]
+    found = blocks(said)
+    for codes in ([b.code for b in own(found, language)], [b.code for b in found]):
+        if code := _chosen(row, codes): return _whole(row, code)
+    for part in (outside(said, found), said):
+        if code := _between(row, part): return _whole(row, code)
+    bodies = [b.code for b in own(found, language) if b.code.strip()]
+    return first.rstrip() + ("\n" + cut(max(bodies, key=len), language) if bodies else cut(said.rstrip(), language))
 
-def _heading(row, block): # what the task defines before its function, as far as the block does not
-    lines, language = row["declaration"].split("\n"), row["language"]
-    if language == "python": lines = row["declaration"].partition(f"def {row['entry_point']}")[0].split("\n")
-    else: lines = [line for line in lines if re.match(r"(import|#include|using|use)\b.*[;>\"]", line)]
-    kept = "\n".join(line for line in lines if line.strip() not in block or not line.strip()).strip("\n")
-    return kept + "\n" * bool(kept)
+# %% ../nbs/00_languages.ipynb #63070920
+def _heading(row, code): # what the task defines before its function and the answer does not: imports, and other functions that it mentions
+    language, given = row["language"], row["prompt" if row["language"] == "go" else "declaration"]
+    head = given[:given.rfind("\n", 0, at.start() + 1) + 1] if (at := _place(row, given)) else ""
+    lines = [line for line in head.split("\n") if _IMPORT.match(line) and language != "go"]
+    imports = "\n".join(line for line in lines if line.strip() not in code)
+    rest = "\n".join(line for line in re.sub(r"import \([^)]*\)", "", head).split("\n") if line not in lines)
+    more = re.sub(r"^.*?class Solution \{", "", rest, flags=re.S).replace("fn main(){}", "").strip("\n")
+    names, have = _defined(language, more), _defined(language, code)
+    wanted = not names & have and (language == "rust" or any(re.search(rf"\b{n}\b", code) for n in names))
+    return imports + "\n" * bool(imports), more + "\n" if wanted and more.strip() else ""
+
+def _whole(row, code): # an answer that holds the whole function, as the task's program
+    language = row["language"]
+    if language == "java": code = _solution(row, code)
+    if language == "js": code = re.sub(r"(?m)^export\s+(?:default\s+)?(?=\w)", "", code)
+    if language == "cpp": code = _without(code, r"\bint\s+main\s*\([^)]*\)\s*\{")
+    if language == "go": code = re.sub(r"(?m)^package \w+[ \t]*$", "", code)
+    if language == "rust": code = _once_used(row, _without(code, r"#\[cfg\(test\)\]\s*(?:pub )?mod \w+\s*\{"))
+    imports, more = _heading(row, code)
+    if language == "java" and re.search(rf"\bstatic\b[^\n(]*\b{row['entry_point']}\s*\(", code): more = re.sub(r"\bpublic (?!static\b)", "public static ", more)
+    if language == "java": return imports + (re.sub(r"(class Solution[^{]*\{)", lambda m: m[1] + "\n" + more, code, count=1) if more else code)
+    return imports + (code + "\n" + more if language == "go" else more + code)   # Go wants imports first, and has no order else
+
+def _solution(row, code): # Java: one class Solution with the method, the imports above it
+    code = re.sub(r"(?m)^package [\w.]+;[ \t]*$", "", code)
+    code = re.sub(r"(?m)^public\s+(?=(?:(?:final|abstract|static)\s+)*(?:class|interface|enum|record)\b)", "", code)
+    at, masked = _place(row, code).start(), _masked(code)
+    around = [m for m in re.finditer(r"\bclass\s+(\w+)[^{};]*\{", masked) if m.start() < at < _end(masked, m.end() - 1)]
+    if not around:
+        lines = code.split("\n")
+        return "\n".join([line for line in lines if _IMPORT.match(line)] + ["class Solution {"] + [line for line in lines if not _IMPORT.match(line)] + ["}\n"])
+    name = around[0][1]
+    if name != "Main": code = _without(code, r"^(?:final\s+)?class\s+Main\b[^{]*\{")
+    return code if name == "Solution" else re.sub(rf"\b{name}\b", "Solution", code)
+
+def _leaves(use, prefix="", deep=20): # of a Rust `use`: [(path, name)]
+    use = use.strip()
+    if not use.endswith("}") or not deep:
+        path = (prefix + use).removesuffix("::self")
+        return [(path, re.split(r"::|\sas\s", path)[-1].strip())]
+    head, _, inner = use[:-1].partition("{")
+    parts, depth = [""], 0
+    for c in inner:
+        depth += (c == "{") - (c == "}")
+        if c == "," and not depth: parts.append("")
+        else: parts[-1] += c
+    return [leaf for part in parts if part.strip() for leaf in _leaves(part, prefix + head.strip(), deep - 1)]
+
+def _once_used(row, code): # Rust: without what the task's own lines bring in, which must not be named twice
+    use = re.compile(r"(?m)^use ([^;]{1,2000});")
+    have = {name for m in use.finditer(row["declaration"]) for _, name in _leaves(m[1])} - {"*"}
+    return use.sub(lambda m: m[0] if m[0] in row["declaration"] else "\n".join(f"use {path};" for path, name in _leaves(m[1]) if name not in have), code)
 
 # %% ../nbs/00_languages.ipynb #079d1ebf
 _PYTHON = """import math|import re|import sys|import copy|import datetime|import itertools|import collections|import heapq|import statistics|import functools

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['OUTSIDE', 'EFFECTS', 'STREAM_METHODS', 'FILTERS', 'CONCEPTS', 'TESTS', 'RULES', 'stdlib_files', 'qualified',
-           'functions', 'has_effects', 'returns_value', 'code_lines', 'parses', 'sift', 'shingles', 'near_duplicates',
-           'Facts', 'within', 'is_const', 'appended', 'adds_one', 'is_formatting', 'picks', 'maps', 'counts',
-           'accumulates', 'deduplicates', 'guards_new', 'nests', 'seeks_extreme', 'calculates', 'takes_remainder',
-           'compares', 'reverses', 'indexes', 'builds_string', 'tests_characters', 'builds_dict', 'looks_up',
-           'concepts_of', 'summary', 'mine', 'concept_matrix', 'fit', 'write_tasks', 'shares', 'profile_distance']
+           'functions', 'has_effects', 'returns_value', 'code_lines', 'sift', 'shingles', 'near_duplicates', 'Facts',
+           'within', 'is_const', 'appended', 'adds_one', 'is_formatting', 'picks', 'maps', 'counts', 'accumulates',
+           'deduplicates', 'guards_new', 'nests', 'seeks_extreme', 'calculates', 'takes_remainder', 'compares',
+           'reverses', 'indexes', 'builds_string', 'tests_characters', 'builds_dict', 'looks_up', 'concepts_of',
+           'summary', 'mine', 'concept_matrix', 'fit', 'write_tasks', 'shares', 'profile_distance']
 
 # %% ../nbs/01_seed.ipynb #4772d2c0
 import ast, platform, re, sysconfig, textwrap
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .statistics import wilson
+from .syntax import parses
 
 # %% ../nbs/01_seed.ipynb #b85bc05d
 OUTSIDE = frozenset("""test tests idlelib lib2to3 site-packages dist-packages turtledemo ensurepip
@@ -81,12 +82,6 @@ def code_lines(node) -> int:
     "Lines of a function without its docstring."
     doc = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
     return node.end_lineno - node.lineno + 1 - doc
-
-def parses(source: str) -> bool:
-    "Whether the source alone is valid Python."
-    try: ast.parse(source)
-    except (SyntaxError, ValueError): return False
-    return True
 
 # %% ../nbs/01_seed.ipynb #4ab377b2
 FILTERS = {

@@ -18,6 +18,7 @@ from functools import lru_cache, partial, wraps
 from pathlib import Path
 import numpy as np
 from .curation import exam_index, repeats_exam, token_grams
+from .syntax import tree
 
 # %% ../nbs/02_selfverify.ipynb #d2759fd7
 def pass_matrix(matrix) -> np.ndarray: # (..., solutions, tests); 1 where the solution passes the test
@@ -367,8 +368,8 @@ def advantage(rng, p_code: float, p_test: float, # shares that are right
 # %% ../nbs/02_selfverify.ipynb #e8c9f4dc
 def canonical_source(source: str) -> str:
     "The program without comments and layout; the stripped text if it does not parse."
-    try: return ast.unparse(ast.parse(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError): return source.strip()
+    found = tree(source)
+    return source.strip() if found is None else ast.unparse(found)
 
 def best_first(scores) -> list: # (n,)
     "Indices from the best score to the worst; of equals the first comes first."
@@ -444,9 +445,8 @@ def distinct_tests(snippets: list, name: str, # what was sampled; the function u
     "Snippets that parse, name the function and differ in more than comments, in the order given."
     kept = {}
     for text in snippets:
-        try: tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError): continue
-        if any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree)): kept.setdefault(ast.unparse(tree), text)
+        found = tree(text)
+        if found and any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(found)): kept.setdefault(ast.unparse(found), text)
     return list(kept.values())[:n]
 
 def test_answers(n_tests: int, each: int) -> int: # tests wanted; assertions an answer
@@ -470,8 +470,7 @@ def sampled_assertions(samples: list) -> Counter: # sampled after `assert `
     for sample in samples:
         for part in ("assert " + sample).split("\nassert "):
             text = "assert " + part.removeprefix("assert ").strip().split("\n\n")[0]
-            try: body = ast.parse(text).body
-            except (SyntaxError, ValueError, MemoryError, RecursionError): continue
+            body = getattr(tree(text), "body", [])
             if len(body) == 1 and isinstance(body[0], ast.Assert): found[text] += 1
     return found
 

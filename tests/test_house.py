@@ -13,7 +13,7 @@ STAGES = [stage.path for stage in runner.find_stages(ROOT/"nbs")]
 META = configparser.ConfigParser(delimiters=["="])
 META.read(ROOT/"settings.ini")
 META = META["DEFAULT"]
-LIGHT = """records report chat curation statistics formats leaderboard memory tasks corpus syntax sandbox benchmarks suites efficiency_suites languages runner seed selfverify
+LIGHT = """records report chat curation statistics formats leaderboard memory tasks corpus syntax answers sandbox benchmarks suites efficiency_suites languages runner seed selfverify
     efficiency eval""".split()
 name = lambda path: path.stem
 

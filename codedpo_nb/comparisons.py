@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from . import border, syntax
 
-# %% ../nbs/00_comparisons.ipynb #c6eb08ed
+# %% ../nbs/00_comparisons.ipynb #d43f0256
 class NoLiteral(ValueError): "An expression whose value cannot be read off."
 
 TYPES = dict(int=int, str=str, float=float, bool=bool, list=list, tuple=tuple, dict=dict, set=set, frozenset=frozenset, bytes=bytes, complex=complex)
@@ -21,7 +21,7 @@ TYPES = dict(int=int, str=str, float=float, bool=bool, list=list, tuple=tuple, d
 def literal(node):
     "The value of an expression that says it; `NoLiteral` for any other."
     kind = type(node)
-    if kind is ast.Constant and node.value is not Ellipsis: return node.value
+    if kind is ast.Constant: return node.value
     if kind is ast.Tuple: return tuple(map(literal, node.elts))
     if kind is ast.List: return list(map(literal, node.elts))
     try:

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['FRAME', 'SIZE', 'HEAD', 'NAME', 'CLOCK', 'TIMER', 'SEED', 'LONG', 'SETTLED', 'NUMBERS', 'EXACT', 'BUILTINS',
-           'PRISTINE', 'CHANGING', 'MRO', 'EVERYBODYS', 'ALIKE', 'ARITHMETIC', 'ALONE', 'VERBS', 'ALIASES', 'REFUSED',
-           'FRAMES', 'NATIVE', 'EVENTS', 'MEASURES', 'DOES', 'WARM', 'SCIENCE', 'ORDER', 'START', 'send', 'ask',
-           'exactly', 'asked', 'named', 'attempt', 'load', 'NotPlainData', 'evaluated', 'called', 'crossing',
-           'asked_value', 'only_called', 'plain_value', 'even', 'sum_of', 'as_floats', 'many', 'truth', 'joined',
-           'Gone', 'Wire', 'text', 'ancestry', 'error_class', 'standard', 'own_object', 'put_back', 'Remote', 'forward',
-           'compare', 'remote_class', 'verbs', 'awaited', 'remote_coroutine', 'Names', 'used', 'names_for', 'tested',
-           'tester', 'looking', 'refuse', 'Late', 'counted', 'traced', 'monitored', 'held', 'fresh', 'open_event',
-           'reader', 'timer', 'loops', 'clocked', 'prepare_measure', 'powerless', 'builtin_gate', 'measured', 'obey',
-           'orders', 'signed', 'wire_to', 'import_all', 'zygote', 'enter', 'end', 'end_group', 'rehearse']
+           'PRISTINE', 'CHANGING', 'MOST_SHARED', 'MADE', 'MRO', 'EVERYBODYS', 'ALIKE', 'ARITHMETIC', 'ALONE', 'VERBS',
+           'ALIASES', 'REFUSED', 'FRAMES', 'NATIVE', 'EVENTS', 'MEASURES', 'DOES', 'WARM', 'SCIENCE', 'ORDER', 'START',
+           'send', 'ask', 'exactly', 'asked', 'named', 'attempt', 'load', 'NotPlainData', 'evaluated', 'called',
+           'crossing', 'asked_value', 'only_called', 'plain_value', 'even', 'sum_of', 'as_floats', 'many', 'truth',
+           'joined', 'Gone', 'Wire', 'within', 'unchanged', 'fill', 'text', 'ancestry', 'error_class', 'standard',
+           'own_object', 'Remote', 'forward', 'compare', 'remote_class', 'verbs', 'awaited', 'remote_coroutine',
+           'Names', 'used', 'names_for', 'tested', 'tester', 'looking', 'refuse', 'Late', 'counted', 'traced',
+           'monitored', 'held', 'fresh', 'open_event', 'reader', 'timer', 'loops', 'clocked', 'prepare_measure',
+           'powerless', 'builtin_gate', 'measured', 'obey', 'orders', 'signed', 'wire_to', 'import_all', 'zygote',
+           'enter', 'end', 'end_group', 'rehearse']
 
 # %% ../nbs/00_harness.ipynb #d03a2854
 import builtins, gc, marshal, os, random, signal, struct, sys, time, types
@@ -49,7 +50,7 @@ def asked(fd) -> bytes:
     more = SIZE.unpack_from(data)[0] + 4 - len(data)
     return data[4:] + exactly(fd, more) if more else data[4:]
 
-# %% ../nbs/00_harness.ipynb #da8f4971
+# %% ../nbs/00_harness.ipynb #3cc4fd42
 NAME, CLOCK, TIMER, SEED = type.__dict__["__name__"].__get__, time.thread_time, signal.setitimer, random.seed
 _limit = [1.0]
 
@@ -75,7 +76,7 @@ def attempt(do, *what):
     return (b"timeout", b"") if CLOCK() - start > _limit[0] else (verdict, data)
 
 def load(source, scope): # bytes; the program's names
-    exec(compile(source.decode("utf-8", "surrogatepass"), "<solution>", "exec", dont_inherit=True), scope)
+    exec(compile(source.decode("utf-8", "surrogatepass").removeprefix("\ufeff"), "<solution>", "exec", dont_inherit=True), scope)
     return b""
 
 # %% ../nbs/00_harness.ipynb #9b61b2ac
@@ -181,34 +182,124 @@ def joined(test, scope):
     exec(compile(test.decode("utf-8", "surrogatepass"), "<test>", "exec", dont_inherit=True), fresh)
     return b""
 
-# %% ../nbs/00_harness.ipynb #1e955bae
+# %% ../nbs/00_harness.ipynb #afc9f6b0
 class Gone(BaseException): "The process at the other end has ended, or speaks nonsense."
 
 class Wire:
-    "One end of a connection over which two processes use each other's objects."
+    """One end of a connection over which two processes use each other's objects.
+
+    Lists, dictionaries, sets and byte arrays that cross are shared: both ends number them in the order in which they cross, and each message begins with
+    what has changed in them since the last. Other data are copied, and what is no data is pointed at."""
     def __init__(self, receive, send):
         self.receive, self.send, self.dead = receive, send, b""
-        self.objects, self.known, self.classes = [], {}, {}
+        self.objects, self.numbers, self.known, self.classes = [], {}, {}, {}
+        self.forget()
 
-    def describe(self, x):
-        if border.plain(x): return ("p", x)
+    def forget(self): self.shared, self.seen, self.place = [], [], {}
+
+    def message(self, *nodes):
+        "Changes of what is shared, and these values, as bytes; a value is described when its turn has come."
+        fresh = sum(map(len, self.shared)) > MOST_SHARED or len(self.shared) > 500
+        if fresh: self.forget()
+        count = len(self.shared)
+        try:
+            changed = [(i, self.content(x)) for i, x in enumerate(self.shared[:count]) if not unchanged(x, self.seen[i])]
+            data = marshal.dumps((fresh, changed, [self.encode(x) for x in nodes]), 2)
+        except BaseException:   # nothing has crossed
+            for x in self.shared[count:]: del self.place[id(x)]
+            del self.shared[count:], self.seen[count:]
+            raise
+        self.look()
+        return data
+
+    def values(self, data):
+        "The values of a message, after its changes were made here."
+        fresh, changed, nodes = border.unmarshal(data)
+        if fresh: self.forget()
+        for i, node in changed: fill(self.shared[i], self.inside(node))
+        values = [self.decode(n) for n in nodes]
+        self.look()
+        return values
+
+    def look(self): self.seen = list(map(within, self.shared))
+
+    def enter(self, x):
+        self.place[id(x)] = len(self.shared)
+        self.shared.append(x)
+        self.seen.append(within(x))
+
+    def encode(self, x):
+        kind = type(x)
+        if kind in border.ATOMS: return ("p", x)
+        if kind in CHANGING:
+            if id(x) in self.place: return ("=", self.place[id(x)])
+            self.enter(x)
+            return self.content(x)
+        if kind is tuple: return ("t", [self.encode(v) for v in x])
         return border.described(x, self.export, drain=False)
+
+    def content(self, x):
+        kind = type(x)
+        if kind is bytearray: return ("B", bytes(x))
+        if kind is dict: return ("D", [(self.encode(k), self.encode(v)) for k, v in x.items()])
+        if set(map(type, x)) <= border.ATOMS: return ("A" if kind is list else "Z", list(x))
+        return ("L" if kind is list else "S", [self.encode(v) for v in x])
+
+    def decode(self, node):
+        letter, inside = node
+        if letter == "=": return self.shared[inside]
+        if letter == "t": return tuple(map(self.decode, inside))
+        if letter not in MADE: return border.built(node, self.stand_in)
+        made = MADE[letter]()
+        self.enter(made)
+        fill(made, self.inside(node))
+        return made
+
+    def inside(self, node):
+        letter, inside = node
+        if letter in "AZB": return inside
+        if letter == "D": return [(self.decode(k), self.decode(v)) for k, v in inside]
+        return list(map(self.decode, inside))
 
     def export(self, x):
         "A pointer to an object that stays here."
-        if type(x) is Remote and x._wire is self: return ("c", x._number)
-        if type(x) is types.ModuleType: return ("u", (x.__name__, ""))
-        if type(x) in EVERYBODYS and (place := standard(x)): return ("u", place)
-        self.objects.append(x)
         kind = type(x)
+        if kind is Remote and x._wire is self: return ("c", x._number)
+        if kind is types.ModuleType: return ("u", (x.__name__, ""))
+        if kind in EVERYBODYS and (place := standard(x)): return ("u", place)
+        if issubclass(kind, BaseException): return ("x", self.error(x))
+        if id(x) not in self.numbers:
+            self.numbers[id(x)] = len(self.objects)
+            self.objects.append(x)
         error = issubclass(kind, type) and issubclass(x, BaseException) and ancestry(self, x)
-        return ("h", (len(self.objects) - 1, text(NAME(kind)), error or None, text(NAME(x)) if issubclass(kind, type) else text(x.__name__) if kind is types.FunctionType else None))
+        name = text(NAME(x)) if issubclass(kind, type) else text(x.__name__) if kind is types.FunctionType else None
+        return ("h", (self.numbers[id(x)], text(NAME(kind)), error or None, name))
+
+    def error(self, x):
+        "An exception: its classes, arguments, text, and further attributes."
+        try: said = text(str(x))[:1000]
+        except Exception: said = ""
+        parts = []
+        for given in (x.args, {k: v for k, v in vars(x).items() if type(k) is str and border.plain(v)}):
+            try: parts.append(self.encode(given) if type(given) is tuple else ("p", given))
+            except Exception: parts.append(("t", []))
+        return (ancestry(self, type(x)), *parts, said)
+
+    def raised(self, node):
+        lines, args, more, said = node
+        kind, args, more = self.local_class(lines), self.decode(args), self.decode(more)
+        try: found = kind(*args)
+        except Exception: found = kind.__new__(kind, *args) if kind.__new__ is BaseException.__new__ else kind(str(said))
+        if type(more) is dict: vars(found).update(more)
+        return found
 
     def stand_in(self, letter, inside):
         if letter == "u": return own_object(*inside)
         if letter == "c": return self.objects[inside]
+        if letter == "x": return self.raised(inside)
         number, kind, error, name = inside
-        if number not in self.known: self.known[number] = self.local_class(error) if error else remote_coroutine(self, number) if kind == "coroutine" else Remote(self, number, kind, name)
+        if number not in self.known:
+            self.known[number] = self.local_class(error) if error else remote_coroutine(self, number) if kind == "coroutine" else Remote(self, number, kind, name)
         return self.known[number]
 
     def local_class(self, lines):
@@ -222,44 +313,41 @@ class Wire:
     def request(self, verb, *args, **named_args):
         "What the other side answers to a request; raises what it raised."
         if self.dead: raise Gone
-        body = (verb, [self.describe(a) for a in args], {k: self.describe(v) for k, v in named_args.items()})
+        body = self.message(verb, list(named_args), *args, *named_args.values())
         try:
-            self.send(b"r" + marshal.dumps(body, 2))
+            self.send(b"r" + body)
             while (data := self.receive())[:1] == b"r": self.serve(data[1:])
             if data[:1] != b"v": raise border.Malformed
-            raised, node, changed = border.unmarshal(data[1:])
-            value = self.raised(node) if raised else border.built(node, self.stand_in)
-            for place, new in changed: put_back(args[place], border.built(new, self.stand_in))
+            failed, value = self.values(data[1:])
         except (EOFError, OSError, border.Malformed, TypeError, ValueError, IndexError, KeyError, AttributeError): self.dead = self.dead or b"gone"; raise Gone from None
-        if raised: raise value
+        if failed: raise value if isinstance(value, BaseException) else Gone
         return value
-
-    def raised(self, node):
-        lines, args, text = node
-        kind, args = self.local_class(lines), border.built(args, self.stand_in)
-        try: return kind(*args)
-        except Exception: return kind(str(text))
 
     def serve(self, data):
         "Answer a request of the other side."
-        verb, args, named_args = border.unmarshal(data)
-        args, changed = [border.built(a, self.stand_in) for a in args], []
-        before = [(i, border.pack(a), a) for i, a in enumerate(args) if type(a) in CHANGING and border.plain(a)]
-        try:
-            value = VERBS[verb](*args, **{k: border.built(v, self.stand_in) for k, v in named_args.items()})
-            answer = 0, self.describe(value)
+        verb, names, *args = self.values(data)
+        split = len(args) - len(names)
+        try: answer = self.message(False, VERBS[verb](*args[:split], **dict(zip(names, args[split:]))))
         except Gone: raise
         except BaseException as error:
-            try: given = self.describe(error.args)
-            except Exception: given = ("t", [])
-            try: said = text(str(error))[:1000]
-            except Exception: said = ""
-            answer = 1, (ancestry(self, type(error)), given, said)
-        for i, old, a in before:
-            if not border.plain(a) or border.pack(a) != old: changed.append((i, self.describe(a)))
-        self.send(b"v" + marshal.dumps((*answer, changed), 2))
+            answer = self.message(True, error)
+            del error
+        self.send(b"v" + answer)
 
-CHANGING = frozenset((list, dict, set, bytearray))
+CHANGING, MOST_SHARED = frozenset((list, dict, set, bytearray)), 20_000
+MADE = dict(A=list, L=list, D=dict, S=set, Z=set, B=bytearray)
+
+def within(x): # what changes in a container are found by
+    return bytes(x) if type(x) is bytearray else set(x) if type(x) is set else [*x, *x.values()] if type(x) is dict else list(x)
+
+def unchanged(x, old):
+    now = within(x)
+    if type(now) is not list: return now == old
+    return len(now) == len(old) and all(a is b for a, b in zip(now, old))
+
+def fill(x, inside):
+    if type(x) in (list, bytearray): x[:] = inside
+    else: x.clear(); x.update(inside)
 
 def text(x) -> str: # a name, which may be a subclass of `str` with ideas of its own
     return x if type(x) is str else "".join(str.__iter__(x)) if issubclass(type(x), str) else ""
@@ -272,8 +360,10 @@ def ancestry(wire, kind):
     for c in MRO(kind):
         place, name = text(getattr(c, "__module__", "")), text(getattr(c, "__qualname__", ""))
         if place == "builtins" or place.partition(".")[0] in sys.stdlib_module_names and standard(c): return [*lines, ("m", place, name)]
-        wire.objects.append(c)
-        lines.append(("h", wire.known.setdefault(c, len(wire.objects) - 1), text(NAME(c))))
+        if id(c) not in wire.numbers:
+            wire.numbers[id(c)] = len(wire.objects)
+            wire.objects.append(c)
+        lines.append(("h", wire.numbers[id(c)], text(NAME(c))))
     return lines
 
 def error_class(module, name):
@@ -298,17 +388,7 @@ def own_object(place, name=""):
     found = importlib.import_module(place)
     return getattr(found, name) if name else found
 
-def put_back(target, new):
-    "Make a container equal to what the other side made of its copy, without replacing those inside that still correspond."
-    if type(target) is not type(new): return
-    if type(target) is list and len(target) == len(new):
-        for i, v in enumerate(new):
-            if type(target[i]) in CHANGING and type(target[i]) is type(v): put_back(target[i], v)
-            else: target[i] = v
-    elif type(target) in (list, bytearray): target[:] = new
-    else: target.clear(); target.update(new)
-
-# %% ../nbs/00_harness.ipynb #b5d0943f
+# %% ../nbs/00_harness.ipynb #a321ddbd
 class Remote:
     "An object of another process."
     __slots__ = ("_wire", "_number", "_kind", "__name__")
@@ -320,7 +400,7 @@ class Remote:
     def __delattr__(self, name): self._wire.request("delattr", self, name)
     def __bool__(self): return self._kind == "function" or bool(self._wire.request("bool", self))
     def __contains__(self, x): return any(v is x or v == x for v in self)
-    def __hash__(self): return hash((id(self._wire), self._number))
+    def __hash__(self): return self._wire.request("hash", self)
     def __instancecheck__(self, x): return self._wire.request("isinstance", x, self) is True
     def __subclasscheck__(self, x): return self._wire.request("issubclass", x, self) is True
     def __exit__(self, *error): return self._wire.request("exit", self)
@@ -345,7 +425,7 @@ def verbs():
     import operator
     found = {v: getattr(operator, f"__{v}__") for v in (*ALIKE, *ARITHMETIC, "neg", "pos", "invert", "index", "getitem", "setitem", "delitem")}
     found |= {f"r{v}": lambda a, b, f=found[v]: f(b, a) for v in ARITHMETIC}
-    found |= dict(len=len, iter=iter, str=str, repr=repr, abs=abs, int=int, float=float, complex=complex, round=round, reversed=reversed, dir=dir, format=format, divmod=divmod, bool=bool,
+    found |= dict(len=len, iter=iter, str=str, repr=repr, abs=abs, int=int, float=float, complex=complex, round=round, reversed=reversed, dir=dir, format=format, divmod=divmod, bool=bool, hash=hash,
                   next=next, getattr=getattr, setattr=setattr, delattr=delattr, isinstance=isinstance, issubclass=issubclass)
     found["call"] = lambda f, *a, **k: f(*a, **k)
     found["enter"], found["exit"] = lambda x: type(x).__enter__(x), lambda x: type(x).__exit__(x, None, None, None)
@@ -623,7 +703,7 @@ def measured(body, scope):
     found = MEASURES[kind](call, scope, budget)
     return token + border.pack(found)
 
-# %% ../nbs/00_harness.ipynb #9a7fd0c8
+# %% ../nbs/00_harness.ipynb #2ec95a0b
 def obey(inward, out):
     "Body of a child; never returns."
     try: orders(inward, out)
@@ -643,7 +723,7 @@ def orders(inward, out):
     while True:
         body = asked(inward)
         order, body = body[:1], body[1:]
-        if order == b"b": _limit[0] = most   # a tester begins
+        if order == b"b": _limit[0], wire = most, None   # a tester begins
         elif order == b"r":
             wire = wire or wire_to(inward, out, scope)
             start = CLOCK()

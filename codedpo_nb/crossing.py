@@ -84,7 +84,7 @@ def _named(given): # "vector<int> xs, int n" -> [("vector<int>", "xs"), ("int", 
     pairs = [re.fullmatch(r"(.*?[\s&*>\]])\s*(\w+)((?:\s*\[\w*\])*)(?:\s*=.*)?", piece, re.S) for piece in split(given)]
     return [(re.sub(r"^(?:final\s+)+", "", p[1].strip()) + p[3].strip(), p[2]) for p in pairs if p]
 
-# %% ../nbs/00_crossing.ipynb #78706271
+# %% ../nbs/00_crossing.ipynb #e3dd5a8c
 _WIRE_JS = """
 'use strict';
 const fs = require('fs'), v8 = require('v8'), { readSync, writeSync } = fs, { serialize, deserialize } = v8, { alloc, concat } = Buffer;
@@ -123,7 +123,7 @@ _TESTS_JS = """
 'use strict';
 const { receive, send, compile, write, leave } = require('./wire.js'), file = process.argv[2];
 console.assert = (good, ...said) => { if (!good) { write(2, 'Assertion failed ' + said.join(' ')); leave(1); } };
-const ask = (...given) => { send(given); try { return receive(); } catch (problem) { leave(75); } };
+const ask = (...given) => { try { send(given); return receive(); } catch (problem) { leave(75); } };
 compile(file, ['require', 'codedpo_ask'])(require, ask);
 """
 
@@ -265,7 +265,7 @@ def _java(row, text):
     stand_in = f"{imports}{opening}{helpers}\n    {f.result} {name}({f.given}) {f.rest} {{ return {wide}; }}\n}}\n"
     return dict(answer=text.replace("public class Main {\n    }", "").strip() + "\n", glue=glue, tests=f"{stand_in}\n{row['test']}")
 
-# %% ../nbs/00_crossing.ipynb #4573ba3b
+# %% ../nbs/00_crossing.ipynb #2482f642
 _WIRE_H = """
 #pragma once
 #include <string>
@@ -400,7 +400,7 @@ def _cpp(row, text):
     f, name = head(row), row["entry_point"]
     names = ", ".join(n for _, n in _named(f.given))
     renamed = "#define strlen strlen_of_task\n" * (name == "strlen")   # its tests pass literals, for which C++ prefers the C library's strlen
-    serve = f"\n#undef main\nint main() {{ return codedpo_wire::serve([]({f.given}) -> {f.result} {{ return {name}({names}); }}); }}\n"
+    serve = f"\n#undef main\nsigned main() {{ return codedpo_wire::serve([]({f.given}) -> {f.result} {{ return {name}({names}); }}); }}\n"
     stand_in = f"{f.result} {name}({f.given}) {{ return codedpo_wire::ask<{f.result}>({names}); }}\n"
     return dict(answer=helpers(row, text) + without_main(text, _MAIN_CPP) + serve, tests=renamed + f.before + stand_in + row["test"])
 
@@ -526,7 +526,7 @@ def _rust(row, text):
     text = without_main(text, _MAIN_RUST)
     return dict(answer=f"#![no_main]\n{text}\n{_uses(f, text)}{helpers(row, text)}{glue}", tests=f"{without_main(f.before, _MAIN_RUST)}\n{stand_in}\n{row['test']}")
 
-# %% ../nbs/00_crossing.ipynb #0ad13a62
+# %% ../nbs/00_crossing.ipynb #9de4d92d
 _WIRE_GO = """package wire
 
 import (
@@ -723,9 +723,9 @@ def _go(row, text):
     f, name = head(row), row["entry_point"]
     offered = re.findall(r'"([^"\n]+)"', row["import"] + row["test_setup"] + "".join(found[0] for found in _IMPORT.finditer(row["prompt"])))
     own = [p for p in offered if "/testify/" not in p and p != "testing"]
-    stand_in = f"{f.before}\nvar {name} func({f.given}) {f.rest}\nfunc init() {{ wire.Ask(&{name}) }}\n"
-    tests = _go_file("main", f'import "humanevalpack/wire"\n{stand_in}{row["test"]}\n', offered)
-    glue = f'package answer\nimport "humanevalpack/wire"\nfunc CodedpoServe() {{ wire.Serve({name}) }}\n'
+    stand_in = f"{f.before}\nvar {name} func({f.given}) {f.rest}\nfunc init() {{ codedpo_wire.Ask(&{name}) }}\n"
+    tests = _go_file("main", f'import codedpo_wire "humanevalpack/wire"\n{stand_in}{row["test"]}\n', offered)
+    glue = f'package answer\nimport codedpo_wire "humanevalpack/wire"\nfunc CodedpoServe() {{ codedpo_wire.Serve({name}) }}\n'
     return dict(answer=_go_file("answer", f"{text}\n{helpers(row, text)}", own), glue=glue, tests=tests)
 
 # %% ../nbs/00_crossing.ipynb #8d0bb028

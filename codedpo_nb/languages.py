@@ -267,9 +267,10 @@ def toolchain(language):
 _TOOLS = dict(js="node", java="javac", cpp="g++", go="go", rust="rustc with a linker")
 _LEAST = dict(js=(14, 0), java=(11, 0), cpp=(7, 0), go=(1, 16), rust=(1, 66))   # versions
 
-def _version(text): # "go version go1.19.8 linux/amd64" -> (1, 19); the last number with a point, for g++ has Debian's before it
-    found = re.findall(r"(?<![\d.-])(\d+)\.(\d+)", text or "") or re.findall(r'"?\b(\d+)()\b', text or "")
-    return tuple(int(n or 0) for n in found[-1]) if found else None
+def _version(text): # "go version go1.19.8 linux/amd64" -> (1, 19); for g++ the packager's stands before it in brackets
+    found = re.search(r"(\d+)(?:\.(\d+))?", re.sub(r"\(.*?\)", "", text or ""))
+    return found and (int(found[1]), int(found[2] or 0))
+
 _WANTS = dict(js=[("package", "js-md5", r"require\(\s*['\"]js-md5")], cpp=[("header", "boost", r"#\s*include\s*<boost/(?!any\.hpp)"), ("header", "openssl", r"#\s*include\s*<openssl/")],
               rust=[("crate", "regex", r"\bRegex::|\bregex::\w"), ("crate", "md5", r"\bmd5::\w")])
 
@@ -339,10 +340,11 @@ extern "C" int __wrap_main(int count, char **words) {
 _END_JAVA = """
 public class Run {
     public static void main(String[] args) throws Throwable {
-        byte[] word = new java.io.FileInputStream(java.io.FileDescriptor.in).readAllBytes();
+        byte[] word = new byte[100];
+        int size = new java.io.FileInputStream(java.io.FileDescriptor.in).read(word);
         Main.main(args);
         System.out.flush();
-        new java.io.FileOutputStream(java.io.FileDescriptor.out).write(word);
+        new java.io.FileOutputStream(java.io.FileDescriptor.out).write(word, 0, size);
     }
 }
 """

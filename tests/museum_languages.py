@@ -311,3 +311,25 @@ RIGHT = dict(
         named_result=("doubled", "func Doubled(numbers []int) (out []int) { out = []int{}; for _, n := range numbers { out = append(out, 2*n) }; return }"),
         renamed_import=("doubled", 'import m "math"\nfunc Doubled(numbers []int) []int { for i, n := range numbers { numbers[i] = int(m.Round(2 * float64(n))) }; return numbers }'),
         given_helper=("zero", "func Zero(xs []float64) float64 { x := 0.0; for Value(xs, x) < 0 { x += 1 }; return x }")))
+
+# answers that are wrong without a trick, each with its way to end
+ENDS = dict(
+    js=dict(loops=("doubled", JS + "{ while (true); }", "timeout"), fills=("doubled", JS + "{ const x = []; while (true) x.push(new Array(8e6).fill(1.5)) }", "memory"),
+            throws=("doubled", JS + "{ throw new RangeError('x') }", "error:RangeError"), is_not_there=("doubled", "const tripled = (x) => x", "error:ReferenceError"),
+            recurses=("doubled", JS + "doubled(numbers)", "error:RangeError"), nothing=("doubled", JS + "undefined", "fail"), sleeps=("doubled", JS + "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)", "timeout")),
+    java=dict(loops=("doubled", JAVA + WRONG_JAVA % "while (true);", "timeout"), fills=("doubled", JAVA + WRONG_JAVA % "List<long[]> x = new ArrayList<>(); while (true) x.add(new long[1000000]);", "memory"),
+              throws=("doubled", JAVA + WRONG_JAVA % "throw new IllegalStateException();", "error:IllegalStateException"), is_not_there=("doubled", JAVA + "class Solution { }", "compile-error"),
+              recurses=("doubled", JAVA + WRONG_JAVA % "return doubled(numbers);", "error:StackOverflowError"), nothing=("doubled", JAVA + WRONG_JAVA % "return null;", "error:NullPointerException"),
+              loads_badly=("doubled", JAVA + "class Solution { static int x = 1 / 0; public List<Integer> doubled(List<Integer> x) { return x; } }", "error:ArithmeticException")),
+    cpp=dict(loops=("doubled", CPP + "vector<int> doubled(vector<int> numbers){ volatile int i = 0; while (1) i++; }", "timeout"),
+             fills=("doubled", CPP + "vector<int> doubled(vector<int> numbers){ while (1) new vector<int>(1000000, 1); }", "memory"),
+             throws=("doubled", "#include<stdexcept>\n" + CPP + 'vector<int> doubled(vector<int> numbers){ throw out_of_range("x"); }', "error:out_of_range"),
+             crashes=("doubled", CPP + "vector<int> doubled(vector<int> numbers){ *(volatile int *)0 = 1; return numbers; }", "crash:SIGSEGV"), is_not_there=("doubled", CPP, "compile-error"),
+             asserts=("doubled", "#include<assert.h>\n" + CPP + "vector<int> doubled(vector<int> numbers){ assert(false); }", "fail")),
+    rust=dict(loops=("doubled", "fn doubled(numbers: Vec<i32>) -> Vec<i32> { let mut i = 0u64; loop { i = std::hint::black_box(i).wrapping_add(1); } }", "timeout"),
+              fills=("doubled", "fn doubled(numbers: Vec<i32>) -> Vec<i32> { let mut x = vec![]; loop { x.push(vec![1u8; 10_000_000]); } }", "memory"),
+              panics=("doubled", "fn doubled(numbers: Vec<i32>) -> Vec<i32> { numbers[..99].to_vec() }", "error:panic"), is_not_there=("doubled", "fn tripled() {}", "compile-error")),
+    go=dict(loops=("doubled", "func Doubled(numbers []int) []int { for {} }", "timeout"), panics=("doubled", "func Doubled(numbers []int) []int { return numbers[99:] }", "error:panic"),
+            fills=("doubled", "func Doubled(numbers []int) []int { x := [][]int{}; for { y := make([]int, 1000000); for i := range y { y[i] = 1 }; x = append(x, y) } }", "memory"),
+            nothing=("doubled", "func Doubled(numbers []int) []int { return nil }", "fail"), is_not_there=("doubled", "func Tripled() {}", "compile-error"),
+            imports_too_much=("doubled", 'import "sort"\nfunc Doubled(numbers []int) []int { for i := range numbers { numbers[i] *= 2 }; return numbers }', "compile-error")))

@@ -190,6 +190,14 @@ def test_cheats_do_not_pass_and_odd_answers_do(language, shop):
     assert not wrong
 
 
+@pytest.mark.parametrize("language", museum.ENDS)
+def test_the_way_an_answer_ends_is_told(language, shop):
+    tasks, cases = museum.rows(language), museum.ENDS[language]
+    programs = [L.assemble(tasks[task], text) for task, text, _ in cases.values()]
+    found = L.explain(programs, language, limits=sandbox.Limits(cpu=2, first=0, wall=10, memory=256), pool=shop(language))
+    assert dict(zip(cases, (verdict for verdict, _ in found))) == {name: verdict for name, (_, _, verdict) in cases.items()}, found
+
+
 def test_the_museum_is_large():
     assert sum(map(len, museum.CHEATS.values())) >= 60 and sum(map(len, museum.RIGHT.values())) >= 60
 

@@ -526,7 +526,7 @@ def _rust(row, text):
     text = without_main(text, _MAIN_RUST)
     return dict(answer=f"#![no_main]\n{text}\n{_uses(f, text)}{helpers(row, text)}{glue}", tests=f"{without_main(f.before, _MAIN_RUST)}\n{stand_in}\n{row['test']}")
 
-# %% ../nbs/00_crossing.ipynb #9de4d92d
+# %% ../nbs/00_crossing.ipynb #027ea9d8
 _WIRE_GO = """package wire
 
 import (
@@ -722,11 +722,10 @@ def _go_file(package, code, offered):
 def _go(row, text):
     f, name = head(row), row["entry_point"]
     offered = re.findall(r'"([^"\n]+)"', row["import"] + row["test_setup"] + "".join(found[0] for found in _IMPORT.finditer(row["prompt"])))
-    own = [p for p in offered if "/testify/" not in p and p != "testing"]
     stand_in = f"{f.before}\nvar {name} func({f.given}) {f.rest}\nfunc init() {{ codedpo_wire.Ask(&{name}) }}\n"
     tests = _go_file("main", f'import codedpo_wire "humanevalpack/wire"\n{stand_in}{row["test"]}\n', offered)
     glue = f'package answer\nimport codedpo_wire "humanevalpack/wire"\nfunc CodedpoServe() {{ codedpo_wire.Serve({name}) }}\n'
-    return dict(answer=_go_file("answer", f"{text}\n{helpers(row, text)}", own), glue=glue, tests=tests)
+    return dict(answer=_go_file("answer", f"{text}\n{helpers(row, text)}", offered), glue=glue, tests=tests)
 
 # %% ../nbs/00_crossing.ipynb #8d0bb028
 WIRES = dict(js={"wire.js": _WIRE_JS, "answer.js": _ANSWER_JS, "tests.js": _TESTS_JS}, cpp={"wire.h": _WIRE_H, "wire.cpp": _WIRE_CPP}, rust={"codedpo_wire.rs": _WIRE_RUST},

@@ -191,7 +191,7 @@ def _find_go():
     home = go and _said(go, "env", "GOROOT")
     module = next((p for p in (_prepared("go")/"vendor", Path(_DEBIAN)) if (p/"github.com/stretchr/testify/assert").is_dir()), None)
     parts = home and sorted({os.path.realpath(p) for p in [home, *glob.glob(f"{home}/*"), *glob.glob(f"{home}/pkg/*")]})   # Debian has links to elsewhere
-    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"), folders=[home, *parts, *[str(module)] * bool(module)], module=module and str(module))
+    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"), folders=[*parts, *[str(module.parent if module.name == "vendor" else module)] * bool(module)], module=module and str(module))
 
 _DEBIAN = "/usr/share/gocode/src"   # where Debian's packages put the sources of Go modules
 
@@ -762,11 +762,11 @@ def _not_compiled(code, out, err):
     return ["timeout", "the compiler took too long"] if code is None else ["compile-error", _brief(err or out)]
 
 def _judge_halves(bench, program, limits):
+    tests, problem = _tests(bench, program["tests"])
+    if problem: return ["not run: the tests of this task do not compile on this machine", _brief(problem)]
     folder = _folder(bench.work, "answer")
     code, *said = _compile(bench, folder, program["answer"], "answer", program.get("glue", ""))
     if code is None or code: return _not_compiled(code, *said)
-    tests, problem = _tests(bench, program["tests"])
-    if problem: return ["not run: the tests of this task do not compile on this machine", _brief(problem)]
     asked, answered = _converse(bench, _command(bench, limits.memory, tests, "tests"), _command(bench, limits.memory, folder, "answer"), limits)
     return _verdict_of_two(bench.language, asked, answered)
 
@@ -784,13 +784,12 @@ _RECENT = 16   # compiled tests that are kept
 def _tests(bench, source):
     "Folder of the compiled tests, and what the compiler said if it failed; the same tests are compiled once for many answers."
     if source not in bench.tests:
-        while len(bench.tests) >= _RECENT: shutil.rmtree(bench.tests.pop(next(iter(bench.tests))))
+        while len(bench.tests) >= _RECENT: shutil.rmtree(bench.tests.pop(next(iter(bench.tests)))[0])
         bench.count += 1
         folder = _folder(bench.kept, str(bench.count))
         code, out, err = _compile(bench, folder, source, "tests")
-        if code is None or code: return folder, err or out or "the compiler took too long"
-        bench.tests[source] = folder
-    return bench.tests[source], None
+        bench.tests[source] = folder, (err or out or "the compiler took too long") if code is None or code else None
+    return bench.tests[source]
 
 def _folder(*parts):
     os.mkdir(path := os.path.join(*parts))

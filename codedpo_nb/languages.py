@@ -9,6 +9,7 @@ __all__ = ['LANGUAGES', 'TASKS', 'SECONDS', 'load', 'start', 'prompt', 'referenc
 # %% ../nbs/00_languages.ipynb #cb54a532
 import fcntl, glob, hashlib, json, os, re, select, shutil, signal, subprocess, sys, time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -580,15 +581,15 @@ def _converse(bench, tests, answer, limits):
     pipes = [os.pipe(), os.pipe()]
     (ask, asking), (tell, telling) = pipes
     place = 1 if bench.language == "java" else 4   # Java has no names for other ends of pipes
-    children = []
+    children, bounds = [], [replace(limits, cpu=max(limits.cpu, 10)), limits]   # the tests' own time is not the answer's
     try:
         for (command, how), ends in ((tests, {0: tell, place: asking}), (answer, {0: ask, place: telling})):
-            children.append(_start(bench, command, limits, ends=ends, **how))
+            children.append(_start(bench, command, bounds[len(children)], ends=ends, **how))
     finally:
         for end in (ask, asking, tell, telling): os.close(end)
         if len(children) == 1: _kill_all(children[0][0]), os.waitpid(children[0][0], 0), os.close(children[0][1]), os.close(children[0][2])
     said, late = _follow(children, limits.wall)
-    return [(_ended(pid, late, limits), *words) for (pid, *_), words in zip(children, said)]
+    return [(_ended(pid, late, own), *words) for (pid, *_), own, words in zip(children, bounds, said)]
 
 # %% ../nbs/00_languages.ipynb #1173947e
 _MINUTE = sandbox.Limits(cpu=60, first=0, wall=120, memory=4096)   # of a compiler
@@ -776,7 +777,7 @@ def _verdict_of_two(language, asked, answered):
     if code == 0: return ["pass", _brief(answered[2] or answered[1])]
     if code is not None and code != _GONE and not (language == "js" and code == 97): return [_verdict(language, *asked), _brief(err or out)]
     code, out, err = answered
-    if code == -signal.SIGKILL: code = 0   # it was still there when its tests ended
+    if code == -signal.SIGKILL: code = 0 if asked[0] else None   # it was still there when its tests ended, by themselves or at a limit
     return [_verdict(language, code, out, err), _brief(err or out)]
 
 _RECENT = 16   # compiled tests that are kept

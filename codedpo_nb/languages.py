@@ -893,8 +893,8 @@ def run(programs, language, **options):
     """Verdicts of programs in a language, in order. Options as for `explain`.
 
     Contained are files, network, processes, memory and time, as the tables above say. A program from `assemble` passes if the process of its tests has come
-    to its end; that process has no line of the answer in it, sees of it nothing but values, and of a kind that the library has: not even native code reaches it.
+    to its end; that process has no line of the answer in it, sees of it nothing but values, and of a kind that the library has; native code of the answer's can do no more than send other bytes.
     Values of other kinds do not cross (functions, objects of an own class): the answer then ends with an error, or, where the declared type says so before, its
-    task is `not run`. Not covered: an answer may keep state from call to call. A program that is one text, tests included, is as trustworthy as its author.
+    task is `not run`. Not covered: an answer may keep state from call to call; under `level="rlimits"` nothing but their being two keeps the processes apart. A program that is one text, tests included, is as trustworthy as its author.
     Raises `SandboxError` where the kernel does not contain programs."""
     return [verdict for verdict, _ in explain(programs, language, **options)]

@@ -3,7 +3,7 @@
     python benchmarks/languages.py [--quick] [--data DIR] [--languages js,cpp] [--no-truth]
 
 `--data` (or CODEDPO_DATA) is the folder with `humanevalpack/<language>.jsonl.gz`. The seconds are of the wall clock, with two workers whose compilers
-are warm, over the data set's own right solutions; least of three rounds, the rounds of the languages in turns. Wrong solutions get a tenth of the time
+are warm, over the data set's own right solutions, each compiled with its tests; least of three rounds, the rounds of the languages in turns. Wrong solutions get a tenth of the time
 limit, since some of them never end; `--quick` takes every fourth task and one round.
 
 The last line is one JSON object: `seconds_per_program`, `canonical` and `buggy_failing` by language; null with the reason above it where there is no toolchain."""
@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 
-BARS = dict(java=0.6, cpp=0.4, rust=0.4, js=0.1)   # seconds a program
+BARS = dict(java=0.6, cpp=0.4, go=0.6, rust=0.4, js=0.1)   # seconds a program
 
 
 def programs(language, folder, every, which="canonical_solution"):

@@ -6,7 +6,7 @@
 __all__ = ['ATOMS', 'SEQUENCES', 'DEEP', 'MOST', 'PATHS', 'BASES', 'ITERATORS', 'MOST_ITEMS', 'plain', 'Stranger', 'Items',
            'place_of', 'base_of', 'described', 'plainly', 'iterated', 'moment', 'array', 'stranger', 'pack',
            'Malformed', 'unmarshal', 'read_size', 'read_item', 'checked', 'read_long', 'built', 'kind_named',
-           'of_library', 'unpack']
+           'of_library', 'unpack', 'key']
 
 # %% ../nbs/00_border.ipynb #a146eca7
 import marshal, struct
@@ -250,3 +250,12 @@ def unpack(data: bytes, stand_in=None):
     try: return built(node, stand_in)
     except Malformed: raise
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError, RecursionError, MemoryError, ImportError) as error: raise Malformed(type(error).__name__) from None
+
+# %% ../nbs/00_border.ipynb #ddf365f8
+def key(x):
+    "Something hashable that is the same for equal plain data of equal types."
+    kind = type(x)
+    if kind is dict: return kind, frozenset((key(k), key(v)) for k, v in x.items())
+    if kind in (set, frozenset): return kind, frozenset(map(key, x))
+    if kind in (list, tuple): return kind, tuple(map(key, x))
+    return kind, repr(x) if kind in (float, complex) else x

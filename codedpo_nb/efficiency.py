@@ -16,7 +16,7 @@ import ast, math
 import numpy as np
 
 # %% ../nbs/03_efficiency.ipynb #041ffe2d
-from . import sandbox
+from . import border, sandbox
 from .efficiency_suites import eff_at_k, effibench, enamel_score
 from .selfverify import PAIR, as_preference, best_first, bootstrap, canonical_source, kendall, pair_rows, relative, spearman
 from .syntax import DEEPEST, depth, tree

@@ -124,7 +124,7 @@ def program_in(p: dict, text: str, form: str) -> tuple: # a problem, or a row of
     if not prompt: form = "solution"   # a prompt in words is continued by nothing: this is the whole function
     if p["language"] != "python" or defines(tree(prompt * (form == "completion") + text), name) == 2: return text, form, ()
     found = read_answer(text, name, prompt)
-    return (found.code, "solution", found.cut or ("head",)) if found.found else (text, form, ())
+    return (found.code, "solution", found.cut or ("head",)) if found.found and (found.cut or "return" in text) else (text, form, ())
 
 def as_programs(rows: list, known: dict, where) -> list: # answers; problems by id; their file
     "The answers with a program in place of each message, and a warning that says how many those were."

@@ -7,12 +7,13 @@ __all__ = ['LANGUAGES', 'TASKS', 'SECONDS', 'load', 'start', 'prompt', 'referenc
            'assemble', 'prepare', 'toolchain', 'missing', 'Workshop', 'limits_of', 'explain', 'run']
 
 # %% ../nbs/00_languages.ipynb #cb54a532
-import glob, hashlib, json, os, re, select, shutil, signal, subprocess, sys, time
+import fcntl, glob, hashlib, json, os, re, select, shutil, signal, subprocess, sys, time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from . import sandbox
+from . import containment, crossing, harness, sandbox, server
 from .answers import blocks, message, outside, own, read_answer
 
 # %% ../nbs/00_languages.ipynb #f7d0d4a3
@@ -247,37 +248,11 @@ _PYTHON = """import math|import re|import sys|import copy|import datetime|import
 _CPP = """stdlib.h algorithm cmath math.h numeric stdio.h vector set map queue stack list deque boost/any.hpp string climits cstring iostream
     sstream fstream""".split()
 _HEAD = dict(python="\n".join(line.strip() for line in _PYTHON.split("|")), cpp="\n".join(["using namespace std;", *(f"#include<{name}>" for name in _CPP)]))
-_GO = "math strings fmt strconv time bytes regexp sort math/rand crypto/md5".split()
-
-def _python(row, text): return f"{_HEAD['python']}\n{text}".strip() + "\n\n" + row["test"]
-def _js(row, text): return text + "\n\n" + row["test"]
-def _java(row, text): return text.replace("public class Main {\n    }", "").strip() + "\n\n" + row["test"]
-def _cpp(row, text):
-    hidden = "#define strlen strlen_of_task\n" * (row["entry_point"] == "strlen")   # its tests pass literals, for which C++ prefers the C library's strlen
-    return (_HEAD["cpp"] + "\n" + hidden + text.split("int main")[0]).strip() + "\n\n" + row["test"]
-
-# %% ../nbs/00_languages.ipynb #a340f061
-def _go(row, text):
-    setup = row["test_setup"] + "\n"
-    for line in setup.split("\n"):
-        line = line.replace("import", "").replace("(", "").replace(")", "").strip()
-        if line.startswith('"') and line in text: setup = setup.replace(line, "")
-    whole = f"{setup}{text}\n\n{row['test']}"
-    code = [line for line in whole.split("\n") if not line.strip().startswith("//")]
-    used = [p for p in _GO if f'"{p}"' not in whole and any(p.split("/")[-1] + "." in line for line in code)]
-    if "package main" in text and "package main" in setup: text = text.replace("package main", "")
-    more = "import (\n" + "".join(f'    "{p}"\n' for p in used) + ")\n" if used else ""
-    return setup + more + text + "\n\n" + row["test"]
-
-def _rust(row, text):
-    head = "" if "fn main()" in text else "fn main(){}\n"
-    for line in map(str.strip, row["declaration"].split("\n")):
-        if line not in text and not (line.startswith("fn") and line.split("(")[0] in text): head += line + "\n"
-    return head + "fn main()".join(text.split("fn main()")[:2]) + "\n\n" + row["test"]
 
 def assemble(row, text): # text from `complete`
-    "The whole program: what the original adds, the answer, and the tests."
-    return dict(python=_python, js=_js, java=_java, cpp=_cpp, go=_go, rust=_rust)[row["language"]](row, text)
+    "The two programs of an answer, as a dictionary: the `answer`, with what the original adds, and its `tests`."
+    if row["language"] == "python": return dict(answer=f"{_HEAD['python']}\n{text}".strip() + "\n", tests=row["test"].strip() + "\n")
+    return crossing.halves(row, text)
 
 # %% ../nbs/00_languages.ipynb #e2ec380c
 _PATH = ":".join([os.environ.get("PATH", ""), "/usr/local/bin:/usr/bin:/bin:/usr/local/go/bin", os.path.expanduser("~/.cargo/bin")])
@@ -314,9 +289,11 @@ def _find_rust():
 def _find_go():
     go = shutil.which("go", path=_PATH)
     home = go and _said(go, "env", "GOROOT")
-    module = _prepared("go")
-    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"), folders=[home, *([str(module)] if module.is_dir() else [])],
-                         module=str(module) if (module/"vendor").is_dir() else None)
+    module = next((p for p in (_prepared("go")/"vendor", Path(_DEBIAN)) if (p/"github.com/stretchr/testify/assert").is_dir()), None)
+    parts = home and sorted({os.path.realpath(p) for p in [home, *glob.glob(f"{home}/*"), *glob.glob(f"{home}/pkg/*")]})   # Debian has links to elsewhere
+    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"), folders=[*parts, *[str(module.parent if module.name == "vendor" else module)] * bool(module)], module=module and str(module))
+
+_DEBIAN = "/usr/share/gocode/src"   # where Debian's packages put the sources of Go modules
 
 def _prepared(language):
     from codedpo_nb.benchmarks import cache_folder
@@ -332,12 +309,23 @@ regex = "1"
 md5 = "0.7.0"
 """
 _PACKAGE = dict(rust={"Cargo.toml": _CARGO, "src/lib.rs": ""}, go={"use.go": 'package main\nimport _ "github.com/stretchr/testify/assert"\nfunc main() {}\n'})
+_TESTIFY = {"github.com/davecgh/go-spew": ("v1.0.0", "/spew"), "github.com/pmezard/go-difflib": ("v1.0.0", "/difflib"),
+            "github.com/stretchr/testify": ("v1.0.0", "/assert"), "gopkg.in/yaml.v3": ("v3.0.0", "")}   # what its asserts need
 _FOUND = {}   # what `toolchain` found
 
 def _put(folder, name, text):
     path = Path(folder, name)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", errors="replace")
+
+def _vendored(sources, folder):
+    "A Go module in `folder` that has testify's asserts from `sources`, a folder of paths as in an import."
+    for path, (_, part) in _TESTIFY.items():
+        for file in Path(sources, path + part).glob("*.go"):
+            if not file.name.endswith("_test.go"): _put(f"{folder}/vendor", f"{path}{part}/{file.name}", file.read_text(encoding="utf-8"))
+    there = {path: version for path, (version, part) in _TESTIFY.items() if Path(folder, "vendor", path + part).is_dir()}
+    _put(folder, "go.mod", "module humanevalpack\n\ngo 1.16\n\nrequire (\n" + "".join(f"\t{path} {version}\n" for path, version in there.items()) + ")\n")
+    _put(folder, "vendor/modules.txt", "".join(f"# {path} {version}\n## explicit\n{path}{_TESTIFY[path][1]}\n" for path, version in there.items()))
 
 def _crates(version):
     "Prebuilt crates `{name: file}` and their folder, empty if there are none for this compiler."
@@ -348,20 +336,26 @@ def _crates(version):
     return {name: found[0] for name, found in files.items() if found} if fits else {}
 
 def prepare(language):
-    "Build the Rust crates `regex` and `md5`, or fetch Go's `testify`, into the cache; needs a network. Returns the folder."
+    """Build the Rust crates `regex` and `md5`, or fetch Go's `testify`, into the cache. Returns the folder.
+
+    Needs a network, except for Go where Debian's package golang-github-stretchr-testify-dev is installed."""
     folder, tool = _prepared(language), shutil.which(dict(rust="cargo", go="go").get(language, ""), path=_PATH)
     if language not in ("rust", "go"): raise ValueError(f"nothing to prepare for {language!r}; Rust and Go have packages")
     if not tool: raise sandbox.SandboxError(f"no {dict(rust='cargo').get(language, language)} on this machine; install it, then prepare again")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    if language == "go" and os.path.isdir(f"{_DEBIAN}/github.com/stretchr/testify/assert"): _vendored(_DEBIAN, folder)
+    else: _build(language, folder, tool)
+    _FOUND.pop(language, None)
+    return folder
+
+def _build(language, folder, tool):
     for name, text in _PACKAGE[language].items(): _put(folder, name, text)
     steps = dict(rust=["build"], go=["mod init humanevalpack", "get github.com/stretchr/testify", "mod vendor"])[language]
     for step in steps:
         done = subprocess.run([tool, *step.split()], cwd=folder, capture_output=True, text=True)
         if done.returncode: raise sandbox.SandboxError(f"`{language}: {Path(tool).name} {step}` failed in {folder}: {done.stderr.strip()[-300:]}")
     if language == "rust": _put(folder, "version", _said(shutil.which("rustc", path=_PATH), "--version"))
-    _FOUND.pop(language, None)
-    return folder
 
 # %% ../nbs/00_languages.ipynb #6443ee67
 def toolchain(language):
@@ -371,6 +365,12 @@ def toolchain(language):
     return _FOUND[language]
 
 _TOOLS = dict(js="node", java="javac", cpp="g++", go="go", rust="rustc with a linker")
+_LEAST = dict(js=(14, 0), java=(11, 0), cpp=(7, 0), go=(1, 16), rust=(1, 66))   # versions
+
+def _version(text): # "go version go1.19.8 linux/amd64" -> (1, 19); for g++ the packager's stands before it in brackets
+    found = re.search(r"(\d+)(?:\.(\d+))?", re.sub(r"\(.*?\)", "", text or ""))
+    return found and (int(found[1]), int(found[2] or 0))
+
 _WANTS = dict(js=[("package", "js-md5", r"require\(\s*['\"]js-md5")], cpp=[("header", "boost", r"#\s*include\s*<boost/(?!any\.hpp)"), ("header", "openssl", r"#\s*include\s*<openssl/")],
               rust=[("crate", "regex", r"\bRegex::|\bregex::\w"), ("crate", "md5", r"\bmd5::\w")])
 
@@ -378,32 +378,44 @@ def _has(language, tool, name):
     if language == "js": return any(os.path.isdir(f"{p}/{name}") for p in tool["packages"])
     return os.path.isdir(f"/usr/include/{name}") if language == "cpp" else name in tool["crates"]
 
-def missing(language, program=""):
+def missing(language, program=""): # as for `run`
     "Why a program cannot be run on this machine, None if it can."
     tool = toolchain(language)
     if tool is None: return f"no {_TOOLS[language]} on this machine"
+    version, least = _version(tool["version"]), _LEAST.get(language)
+    if version and least and version < least:
+        return f"{_TOOLS[language].split()[0]} {'.'.join(map(str, version))} is too old; {'.'.join(map(str, least))} or newer is needed"
     if language == "go" and not tool["module"]: return "Go module testify is missing; languages.prepare('go') fetches it"
-    body = re.sub(r"(?m)^\s*(//|use ).*$", "", program)
+    body = re.sub(r"(?m)^\s*(//|use ).*$", "", program if isinstance(program, str) else "\n".join(program.values()))
     for kind, name, pattern in _WANTS.get(language, ()):
         if re.search(pattern, body) and not _has(language, tool, name): return f"{kind} {name} is missing"
 
 # %% ../nbs/00_languages.ipynb #2d0020ef
 _COMPILE_JAVA = """
-import java.io.*; import java.nio.file.*; import java.util.List; import javax.tools.*;
+import java.io.*; import java.net.URI; import java.nio.file.*; import java.util.*; import javax.tools.*;
 public class Compile {
+    static class Source extends SimpleJavaFileObject {   // whose public class may have any name
+        final Path path;
+        Source(Path path) { super(path.toUri(), JavaFileObject.Kind.SOURCE); this.path = path; }
+        public CharSequence getCharContent(boolean ignore) throws IOException { return Files.readString(path); }
+        public boolean isNameCompatible(String name, JavaFileObject.Kind kind) { return kind == JavaFileObject.Kind.SOURCE; }
+    }
     public static void main(String[] args) throws Exception {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null);
-        BufferedReader folders = new BufferedReader(new InputStreamReader(new FileInputStream(FileDescriptor.in)));   // System.in asks for more than a pipe may tell
-        for (String folder; (folder = folders.readLine()) != null;) {
+        BufferedReader jobs = new BufferedReader(new InputStreamReader(new FileInputStream(FileDescriptor.in)));   // System.in asks for more than a pipe may tell
+        for (String job; (job = jobs.readLine()) != null;) {
+            String[] words = job.split(" ");   // a folder for the classes, one to look in, files
             StringWriter said = new StringWriter();
             boolean good = false;
             try {
-                files.setLocation(StandardLocation.CLASS_OUTPUT, List.of(new File(folder)));
-                files.setLocation(StandardLocation.CLASS_PATH, List.of());
-                good = compiler.getTask(said, files, null, List.of("-proc:none", "-nowarn"), null, files.getJavaFileObjects(new File(folder, "Main.java"))).call();
+                files.setLocation(StandardLocation.CLASS_OUTPUT, List.of(new File(words[0])));
+                files.setLocation(StandardLocation.CLASS_PATH, List.of(new File(words[1])));
+                List<Source> sources = new ArrayList<>();
+                for (int i = 2; i < words.length; i++) sources.add(new Source(Path.of(words[i])));
+                good = compiler.getTask(said, files, null, List.of("-proc:none", "-nowarn"), null, sources).call();
             } catch (Throwable problem) { said.write(problem.toString()); }
-            Files.writeString(Path.of(folder, "said"), said.toString());
+            Files.writeString(Path.of(words[0], "said"), said.toString());
             System.out.println(good);
         }
     }
@@ -411,26 +423,28 @@ public class Compile {
 """
 
 # %% ../nbs/00_languages.ipynb #6b677ff6
-_WORD = "CODEDPO_WORD"   # environment variable
 _END_CPP = """
 #include <cstdio>
 #include <cstdlib>
 #include <unistd.h>
 extern "C" int __real_main(int, char **);
 extern "C" int __wrap_main(int count, char **words) {
+    char word[100] = "";
+    if (read(0, word, sizeof word - 1) < 0) return 1;
     int code = __real_main(count, words);
     fflush(nullptr);
-    if (const char *word = code ? nullptr : getenv("CODEDPO_WORD")) dprintf(1, "%s", word);
+    if (!code) dprintf(1, "%s", word);
     return code;
 }
 """
 _END_JAVA = """
 public class Run {
     public static void main(String[] args) throws Throwable {
-        String word = System.getenv("CODEDPO_WORD");
+        byte[] word = new byte[100];
+        int size = new java.io.FileInputStream(java.io.FileDescriptor.in).read(word);
         Main.main(args);
         System.out.flush();
-        new java.io.FileOutputStream(java.io.FileDescriptor.out).write(word.getBytes());
+        new java.io.FileOutputStream(java.io.FileDescriptor.out).write(word, 0, size);
     }
 }
 """
@@ -438,25 +452,26 @@ _END_RUST = """
 #[cfg(test)] mod zzz_end { #[test] fn zzz() {
     use std::io::Write;
     let mut out = std::io::stdout();
-    out.write_all(std::env::var("CODEDPO_WORD").unwrap().as_bytes()).unwrap(); out.flush().unwrap();
+    out.write_all(std::io::read_to_string(std::io::stdin()).unwrap().as_bytes()).unwrap(); out.flush().unwrap();
 } }
 """
-_END_GO = 'package main\nimport ("os"; "testing")\nfunc TestZzz(t *testing.T) { os.Stdout.WriteString(os.Getenv("CODEDPO_WORD")) }\n'
+_END_GO = 'package main\nimport ("io"; "os"; "testing")\nfunc TestZzz(t *testing.T) { io.Copy(os.Stdout, os.Stdin) }\n'
 
 # %% ../nbs/00_languages.ipynb #115f8e37
 _BOOT_JS = """
 'use strict';
 const fs = require('fs'), vm = require('vm'), path = require('path'), { createRequire } = require('module');
-const write = fs.writeSync, word = process.env.CODEDPO_WORD, file = process.argv[2];
-delete process.env.CODEDPO_WORD;
+const write = fs.writeSync, word = fs.readFileSync(0), file = process.argv[2];
 process.argv.splice(1, 1);
 Object.defineProperty(console, 'assert', { value: console.assert, writable: false, configurable: false });
 let run;
 try { run = vm.compileFunction(fs.readFileSync(file, 'utf8').replace(/^#!.*/, ''), ['exports', 'require', 'module', '__filename', '__dirname'], { filename: file }); }
 catch (problem) { write(2, String(problem)); process.reallyExit(97); }
-process.once('beforeExit', () => write(1, word));
+let ended = false;
+process.on('beforeExit', () => { if (ended) write(1, word); ended = false; });
 const module_ = { exports: {} };
 run.call(module_.exports, module_.exports, createRequire(file), module_, file, path.dirname(file));
+ended = true;
 """
 
 # %% ../nbs/00_languages.ipynb #53540995
@@ -535,62 +550,66 @@ _PAIR = dict(x86_64=(53, 44, 45), aarch64=(199, 206, 207))
 
 def _also(language):
     "Rules for calls that a server makes besides those of its profile."
-    machine, yes = os.uname().machine, sandbox._answer()
+    machine, yes = os.uname().machine, containment.answer()
     if machine not in _PAIR: return {}
     calls = [444, 445, 446, *_PAIR[machine][:dict(java=1, rust=3).get(language, 0)]]   # Landlock's first, to pass on less than it has
-    return dict.fromkeys(calls, yes) | {sandbox._ARCH[machine][3]: _waiting()}
+    return dict.fromkeys(calls, yes) | {containment.ARCH[machine][3]: _waiting()}
 
 def _waiting(): # ioctl: whether to wait for a pipe (FIONBIO), as rustc and node ask, and nothing else
-    return sandbox._load(sandbox._LOW[1]) + sandbox._either([0x5421], sandbox._answer(), sandbox._answer(25))
+    return containment.load(containment.LOW[1]) + containment.either([0x5421], containment.answer(), containment.answer(25))
 
 # %% ../nbs/00_languages.ipynb #a5315118
 _OWN = "execve arch_prctl set_tid_address rt_sigaction epoll_wait epoll_ctl epoll_pwait eventfd2 epoll_create1 get_robust_list sched_getscheduler sched_getparam".split()
 
-def _strict(pid, threads):
+def _strict(pid):
     "The seccomp program of the process `pid` that runs a candidate, on top of that of its server."
     machine = os.uname().machine
-    op, yes, no, calls = sandbox._op, sandbox._answer(), sandbox._answer(1), sandbox._calls(machine, "pure", "processes", "server", "files")
-    arch, opens, kills, ioctl, absent = sandbox._ARCH[machine]
-    allowed = [*sandbox._calls(machine, "pure").values(), *(calls[n] for n in _OWN if n in calls)] + [calls["fadvise64"], calls["rt_sigsuspend"]]
-    rules = dict.fromkeys(allowed, yes) | {n: sandbox._if_any(sandbox._LOW[at], sandbox._WRITING, sandbox._answer(13), yes) for n, at in opens.items()}
-    rules |= {n: sandbox._answer(38) for n in absent} | {ioctl: _waiting() if threads else sandbox._answer(25)}
-    rules |= {n: sandbox._load(sandbox._LOW[0]) + sandbox._either([pid], yes, no) for n in kills}
-    rules[calls["clone"]] = sandbox._answer(11)   # "not now": Rust's test runner then works without a thread
-    if threads: rules |= {calls["clone"]: sandbox._if_any(sandbox._LOW[0], 0x10000, yes, no), calls["prctl"]: sandbox._load(sandbox._LOW[0]) + sandbox._either([15], yes, no)}
-    if threads: rules[_PAIR[machine][0]] = yes   # where the server has it
+    op, yes, no, calls = containment.op, containment.answer(), containment.answer(1), containment.calls_of(machine, "pure", "talk", "processes", "server", "files")
+    arch, opens, kills, ioctl, absent, *_ = containment.ARCH[machine]
+    allowed = [*containment.calls_of(machine, "pure").values(), *(calls[n] for n in _OWN if n in calls)] + [calls["fadvise64"], calls["rt_sigsuspend"]]
+    rules = dict.fromkeys(allowed, yes) | {n: containment.if_any(containment.LOW[at], containment.WRITING, containment.answer(13), yes) for n, at in opens.items()}
+    rules |= {n: containment.answer(38) for n in absent} | {ioctl: _waiting()}
+    rules |= {n: containment.load(containment.LOW[0]) + containment.either([pid], yes, no) for n in kills}
+    rules |= {calls["clone"]: containment.if_any(containment.LOW[0], 0x10000, yes, no), calls["prctl"]: containment.load(containment.LOW[0]) + containment.either([15], yes, no)}
+    rules[_PAIR[machine][0]] = yes   # where the server has it
     own = yes   # reading its own limits: no process is named, and no place of new limits
-    for half in (sandbox._LOW[0], sandbox._LOW[2], sandbox._LOW[2] + 4): own = sandbox._if_any(half, 0xFFFFFFFF, no, own)
+    for half in (containment.LOW[0], containment.LOW[2], containment.LOW[2] + 4): own = containment.if_any(half, 0xFFFFFFFF, no, own)
     rules[calls["prlimit64"]] = own
     ranges = [(0, no)] + [(n, rules.get(n, no)) for n in range(512)]
     ranges = ranges[:1] + [r for before, r in zip(ranges, ranges[1:]) if r[1] != before[1]]
-    head = sandbox._load(4) + op(0x15, arch, 1, 0) + op(0x06, 0x80000000) + sandbox._load(0)
-    return head + sandbox._search(ranges + [(0x40000000, sandbox._answer(38))])
+    head = containment.load(4) + op(0x15, arch, 1, 0) + op(0x06, 0x80000000) + containment.load(0)
+    return head + containment.search(ranges + [(0x40000000, containment.answer(38))])
 
 # %% ../nbs/00_languages.ipynb #87fc326a
-def _rights(bench):
-    "What a candidate may do with which files."
-    read, run = sandbox._READ, sandbox._READ | sandbox._RUN
+def _rights(bench, places):
+    "What a candidate may do with which files; of its own, it sees those in `places`."
+    read, run = containment.READ, containment.READ | containment.RUN
     rights = dict.fromkeys(["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"], read)
     rights |= dict.fromkeys([os.path.realpath(p) for p in glob.glob("/lib64/ld-linux-*") + glob.glob("/lib/ld-linux-*")], run)
-    if bench.language in ("cpp", "rust", "go"): return rights | {f"{bench.work}/program": run}
-    rights |= dict.fromkeys([bench.work, bench.warm, *bench.tool.get("folders", ()), *bench.tool.get("packages", ())], read)
+    if bench.language in _COMPILED: return rights | dict.fromkeys([f"{place}/program" for place in places], run)
+    rights |= dict.fromkeys([*places, *bench.tool.get("folders", ()), *bench.tool.get("packages", ())], read)
     return rights | {bench.tool["run"]: run}
 
-def _become(bench, limits, strict):
+_COMPILED = ("cpp", "rust", "go")   # to a program of their own
+
+def _become(bench, limits, places):
     "Limits, and for a candidate all of its confinement; in a fresh child."
-    extra = 0 if bench.language in ("cpp", "rust", "go") or not strict else 1024   # runtimes reserve more than they use
-    space = (limits.memory + extra if strict else 4096) << 20
-    sandbox._limit(CPU=int(limits.cpu + 0.999), AS=space)
-    if not strict: return
-    sandbox._limit(FSIZE=0, NOFILE=128, NPROC=256 if bench.kernel.namespaces else 1 << 40)
+    extra = 0 if bench.language in ("cpp", "rust") or places is None else 1024   # runtimes reserve more than they use
+    space = (limits.memory + extra if places else 4096 + extra) << 20
+    containment.set_limits(CPU=int(limits.cpu + 0.999), AS=space)
+    if places is None: return
+    containment.set_limits(FSIZE=0, NOFILE=128, NPROC=256 if bench.kernel.namespaces else 1 << 40)
     if bench.kernel.weak: return
-    if not sandbox._landlock(bench.kernel.libc, _rights(bench)): raise OSError("Landlock")
-    call, program = sandbox._filtering(_strict(os.getpid(), bench.language not in ("cpp", "rust")))
+    if not containment.landlock(bench.kernel.libc, _rights(bench, places)): raise OSError("Landlock")
+    call, program = containment.filtering(_strict(os.getpid()))
     if bench.kernel.prctl(*call): raise OSError("seccomp")
 
 # %% ../nbs/00_languages.ipynb #a22832ec
-def _start(bench, command, limits, strict, env):
-    "Start a process; returns its number and the ends of its two pipes. Raises what went wrong before its first instruction."
+def _start(bench, command, limits, places=None, folder=None, ends={}, **env):
+    """Start a process; returns its number and the ends of its two pipes. Raises what went wrong before its first instruction.
+
+    `places` are the folders that a candidate sees (None: a compiler), `ends` its further ends of pipes by number."""
+    env = dict(PATH="/usr/local/bin:/usr/bin:/bin", LC_ALL="C.UTF-8", TZ="UTC", HOME=bench.work, TMPDIR=bench.work) | env
     out, out_end = os.pipe()
     err, err_end = os.pipe()
     wrong, wrong_end = os.pipe()   # closed by a successful exec
@@ -599,10 +618,12 @@ def _start(bench, command, limits, strict, env):
         try:
             os.setpgid(0, 0)
             bench.kernel.prctl and bench.kernel.prctl(1, 9)   # die with the server
-            os.dup2(out_end, 1), os.dup2(err_end, 2), os.dup2(wrong_end, 3)
+            high = {to: fcntl.fcntl(end, fcntl.F_DUPFD, 100) for to, end in ({1: out_end, 2: err_end, 3: wrong_end} | ends).items()}
+            for to, end in high.items(): os.dup2(end, to)
             os.set_inheritable(3, False)
-            os.closerange(4, 256)
-            _become(bench, limits, strict)
+            os.closerange(max(high) + 1, 256)
+            os.chdir(folder or bench.work)
+            _become(bench, limits, places)
             os.execve(command[0], command, env)
         except BaseException as error: os.write(3, f"{type(error).__name__}: {error}".encode())
         finally: os._exit(127)
@@ -615,73 +636,109 @@ def _start(bench, command, limits, strict, env):
 # %% ../nbs/00_languages.ipynb #56631d74
 _KEEP = 1 << 16   # bytes that are kept of the beginning of an output, and of its end
 
-def _follow(pid, pipes, wall):
-    "Read the pipes until the process ends, kill its group; returns the outputs and whether it was too late."
-    poll, kept, end = select.poll(), {fd: b"" for fd in pipes}, time.monotonic() + wall
-    watch = os.pidfd_open(pid)
-    for fd in (*pipes, watch): poll.register(fd, select.POLLIN)
-    opened, late = set(pipes), False
-    while opened:
+def _follow(children, wall):
+    "Read the pipes of processes until the first of them ends, kill their groups; returns the outputs and whether it was too late."
+    poll, end = select.poll(), time.monotonic() + wall
+    kept = {fd: b"" for _, *pipes in children for fd in pipes}
+    watches = {os.pidfd_open(pid): pid for pid, *_ in children}
+    for fd in (*kept, *watches): poll.register(fd, select.POLLIN)
+    opened, late = set(kept), False
+    while opened and not late:
         ready = poll.poll(max(0, 1000 * (end - time.monotonic())))
-        late = late or not ready
-        if late or any(fd == watch for fd, _ in ready): _kill_all(pid); poll.unregister(watch) if not late else None
-        if late: break
+        late = not ready
         for fd, _ in ready:
-            if fd not in opened: continue
-            data = os.read(fd, 1 << 16)
-            kept[fd] = kept[fd][:_KEEP] + (kept[fd][_KEEP:] + data)[-_KEEP:]
-            if not data: poll.unregister(fd); opened.discard(fd)
-    for fd in (*pipes, watch): os.close(fd)
-    return [kept[fd] for fd in pipes], late
+            if pid := watches.get(fd):
+                poll.unregister(fd)
+                for other in [p for p, *_ in children] if pid == children[0][0] else [pid]: _kill_all(other)
+            elif fd in opened:
+                data = os.read(fd, 1 << 16)
+                kept[fd] = kept[fd][:_KEEP] + (kept[fd][_KEEP:] + data)[-_KEEP:]
+                if not data: poll.unregister(fd); opened.discard(fd)
+    for pid, *_ in children: _kill_all(pid)
+    for fd in (*kept, *watches): os.close(fd)
+    return [[kept[fd].decode("utf-8", "replace") for fd in pipes] for _, *pipes in children], late
 
 def _kill_all(pid):
     try: os.killpg(pid, signal.SIGKILL)
     except OSError: pass
 
-def _execute(bench, command, limits, strict=False, **env):
-    "Run a process to its end: `(code, output, errors)`, the code negative for a signal, None for a time-out."
-    env = dict(PATH="/usr/local/bin:/usr/bin:/bin", LC_ALL="C.UTF-8", TZ="UTC", HOME=bench.work, TMPDIR=bench.work) | env
-    pid, *pipes = _start(bench, command, limits, strict, env)
-    (out, err), late = _follow(pid, pipes, limits.wall)
+def _ended(pid, late, limits):
+    "How a process ended: its code, negative for a signal, None for a limit of time."
     _, status, used = os.wait4(pid, 0)
-    sandbox._kill_group(pid)
+    harness.end_group(pid)
     code = os.waitstatus_to_exitcode(status)
-    if code and (late or used.ru_utime + used.ru_stime > 0.9 * limits.cpu): code = None   # killed at its limit, whatever it made of the signal
-    return code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+    return None if code and (late or used.ru_utime + used.ru_stime > 0.9 * limits.cpu) else code   # whatever it made of the signal
+
+def _execute(bench, command, limits, **how):
+    "Run a process to its end: `(code, output, errors)`."
+    child = _start(bench, command, limits, **how)
+    [said], late = _follow([child], limits.wall)
+    return (_ended(child[0], late, limits), *said)
+
+def _converse(bench, tests, answer, limits):
+    "Run the process of the tests, and that of the answer as long; what `_execute` returns for both. Each is given as `(command, options of _start)`."
+    pipes = [os.pipe(), os.pipe()]
+    (ask, asking), (tell, telling) = pipes
+    place = 1 if bench.language == "java" else 4   # Java has no names for other ends of pipes
+    children, bounds = [], [replace(limits, cpu=max(limits.cpu, 10)), limits]   # the tests' own time is not the answer's
+    try:
+        for (command, how), ends in ((tests, {0: tell, place: asking}), (answer, {0: ask, place: telling})):
+            children.append(_start(bench, command, bounds[len(children)], ends=ends, **how))
+    finally:
+        for end in (ask, asking, tell, telling): os.close(end)
+        if len(children) == 1: _kill_all(children[0][0]), os.waitpid(children[0][0], 0), os.close(children[0][1]), os.close(children[0][2])
+    said, late = _follow(children, limits.wall)
+    return [(_ended(pid, late, own), *words) for (pid, *_), own, words in zip(children, bounds, said)]
 
 # %% ../nbs/00_languages.ipynb #1173947e
 _MINUTE = sandbox.Limits(cpu=60, first=0, wall=120, memory=4096)   # of a compiler
 
-def _must(bench, *command, **env):
-    code, out, err = _execute(bench, list(command), _MINUTE, **env)
+def _must(bench, *command, **how):
+    code, out, err = _execute(bench, list(command), _MINUTE, **how)
     if code: raise sandbox.SandboxError(f"{bench.language} cannot be made ready: {Path(command[0]).name} says {(err or out)[:500]}")
 
 def _warm(bench):
     "Everything that is done once for all programs of a server."
-    run, warm = bench.tool["run"], bench.warm
-    if bench.language == "js": _put(warm, "boot.js", _BOOT_JS)
-    if bench.language == "java": _warm_java(bench)
-    if bench.language == "cpp":
+    run, warm, language = bench.tool["run"], bench.warm, bench.language
+    for name, text in crossing.WIRES[language].items(): _put(warm, name, text)
+    if language == "js": _put(warm, "boot.js", _BOOT_JS)
+    if language == "java": _warm_java(bench)
+    if language == "cpp":
         _put(warm, "pre.h", _HEAD["cpp"] + "\n")
+        _put(warm, "pre_wire.h", _HEAD["cpp"] + '\n#include "wire.h"\n')
         _put(warm, "end.cpp", _END_CPP)
         if not bench.tool["boost"]: _put(warm, "boost/any.hpp", _ANY)
-        _must(bench, run, "-std=c++11", "-w", f"-I{warm}", "-x", "c++-header", f"{warm}/pre.h", "-o", f"{warm}/pre.h.gch")
-        _must(bench, run, "-std=c++11", "-c", f"{warm}/end.cpp", "-o", f"{warm}/end.o")
-    if bench.language == "rust":
-        for name, text in _EMPTY.items():
+        for name in ("pre", "pre_wire"): _must(bench, run, "-std=c++11", "-w", "-pthread", f"-I{warm}", "-x", "c++-header", f"{warm}/{name}.h", "-o", f"{warm}/{name}.h.gch")
+        for name in ("end", "wire"): _must(bench, run, "-std=c++11", "-c", f"{warm}/{name}.cpp", "-o", f"{warm}/{name}.o")
+    if language == "rust":
+        for name, text in (_EMPTY | dict(codedpo_wire=crossing.WIRES["rust"]["codedpo_wire.rs"])).items():
             if name in bench.tool["crates"]: continue
             _put(warm, f"{name}.rs", text)
             _must(bench, run, "--edition", "2021", "--crate-type", "rlib", "--crate-name", name, f"{warm}/{name}.rs", "-o", f"{warm}/lib{name}.rlib")
-    if bench.language == "go":
-        shutil.copytree(bench.tool["module"], f"{warm}/module")
-        _put(f"{warm}/module", "end_test.go", _END_GO)
+    if language == "go": _warm_go(bench)
+
+def _warm_go(bench):
+    sources, module = Path(bench.tool["module"]), f"{bench.warm}/module"
+    if sources.name == "vendor": shutil.copytree(sources.parent, module, ignore=shutil.ignore_patterns("use.go"))
+    else: _vendored(sources, module)
+    _put(module, "wire/wire.go", crossing.WIRES["go"]["wire/wire.go"])
+    _put(module, "run/main.go", 'package main\nimport "humanevalpack/answer"\nfunc main() { answer.CodedpoServe() }\n')
+    _put(module, "whole/end_test.go", _END_GO)
+    _put(module, "answer/glue.go", "package answer\nfunc CodedpoServe() {}\n")
+    _put(module, "tests/main_test.go", 'package main\nimport ("testing"; "humanevalpack/wire"; "github.com/stretchr/testify/assert")\n'
+                                       "func TestNothing(t *testing.T) { var f func(); wire.Ask(&f); assert.New(t) }\n")
+    for command in (["build", "./run"], ["test", "-vet=off", "-c", "./tests"]): _must(bench, *_go(bench, *command), folder=module, **_go_env(bench))
+
+def _go(bench, act, *words): return [bench.tool["run"], act, "-ldflags=-s -w", "-o", f"{bench.work}/program", *words]
+def _go_env(bench): return dict(GOPROXY="off", GOFLAGS="-mod=vendor", GO111MODULE="on", GOTOOLCHAIN="local", GOCACHE=f"{bench.warm}/cache", GOPATH=f"{bench.warm}/path")
 
 # %% ../nbs/00_languages.ipynb #edb9e90f
 def _warm_java(bench):
     home = Path(bench.tool["run"]).parent
     parts = dict(Compile=_COMPILE_JAVA, Run=_END_JAVA, Main="public class Main { public static void main(String[] args) {} }")
     for name, text in parts.items(): _put(bench.warm, f"{name}.java", text)
-    _must(bench, f"{home}/javac", "-d", bench.warm, *(f"{bench.warm}/{name}.java" for name in parts))
+    sources = [*(f"{name}.java" for name in parts), *crossing.WIRES["java"]]
+    _must(bench, f"{home}/javac", "-J-Xmx512m", "-d", bench.warm, *(f"{bench.warm}/{name}" for name in sources))
     os.unlink(f"{bench.warm}/Main.class")
     _start_javac(bench)
 
@@ -692,56 +749,83 @@ def _start_javac(bench):
     bench.javac = subprocess.Popen([bench.tool["run"], *_JVM, "-Xmx512m", "-cp", bench.warm, "Compile"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, bufsize=0)
 
-def _javac(bench):
-    "Have the warm compiler compile the work folder; a compiler that does not answer in a minute is replaced."
-    bench.javac.stdin.write(f"{bench.work}\n".encode())
+def _javac(bench, folder, *files):
+    "Have the warm compiler compile files into a folder; a compiler that does not answer in a minute is replaced."
+    bench.javac.stdin.write(f"{' '.join([folder, bench.warm, *(f'{folder}/{file}' for file in files)])}\n".encode())
     ready = select.select([bench.javac.stdout], [], [], _MINUTE.wall)[0]
     said = os.read(bench.javac.stdout.fileno(), 100) if ready else b""
-    if said: return int(said != b"true\n"), Path(bench.work, "said").read_text(errors="replace"), ""
+    if said: return int(said != b"true\n"), Path(folder, "said").read_text(errors="replace"), ""
     bench.javac.kill()
     bench.javac.wait()
     _start_javac(bench)
     return (1, "the compiler broke down", "") if ready else (None, "", "")
 
 # %% ../nbs/00_languages.ipynb #80627074
-def _compile(bench, source):
-    "Compile a program: `(code, output, errors)`."
-    run, warm = bench.tool["run"], bench.warm
-    if bench.language == "js": _put(bench.work, "test.js", source); return 0, "", ""
-    if bench.language == "java": _put(bench.work, "Main.java", source); return _javac(bench)
-    if bench.language == "cpp":
-        _put(bench.work, "test.cpp", source)
-        libraries = ["-lcrypto", "-lssl"] if "openssl/" in source else []
-        return _execute(bench, [run, "-std=c++11", "-w", "-pipe", f"-I{warm}", "-include", f"{warm}/pre.h", "test.cpp", f"{warm}/end.o", "-Wl,--wrap=main", "-o", "program", *libraries], _MINUTE)
-    if bench.language == "rust":
-        _put(bench.work, "test.rs", source + _END_RUST)
-        crates = [w for n in _EMPTY for w in ("--extern", f"{n}={bench.tool['crates'].get(n, f'{warm}/lib{n}.rlib')}")]
-        folders = [w for file in bench.tool["crates"].values() for w in ("-L", str(Path(file).parent))]
-        return _execute(bench, [run, "--test", "--edition", "2021", "-A", "warnings", "-C", "debuginfo=0", *crates, *folders, "test.rs", "-o", "program"], _MINUTE)
-    _put(f"{warm}/module", "main_test.go", source)
-    return _execute(bench, [run, "test", "-C", f"{warm}/module", "-mod=vendor", "-c", "-o", f"{bench.work}/program", "main_test.go", "end_test.go"], _MINUTE, GOPROXY="off", GOFLAGS="", GOCACHE=f"{warm}/cache")
+def _compile(bench, folder, source, part="whole", glue=""):
+    "Compile a program into a folder: `(code, output, errors)`. `part` is what it is: `answer`, `tests`, or both in one, `whole`."
+    return dict(js=_compile_js, java=_compile_java, cpp=_compile_cpp, rust=_compile_rust, go=_compile_go)[bench.language](bench, folder, source, part, glue)
+
+def _compile_js(bench, folder, source, part, glue):
+    _put(folder, "program.js", source)
+    return 0, "", ""
+
+def _compile_java(bench, folder, source, part, glue):
+    files = {"Main.java": source} | ({"CodedpoGlue.java": glue} if glue else {})
+    for name, text in files.items(): _put(folder, name, text)
+    return _javac(bench, folder, *files)
+
+def _compile_cpp(bench, folder, source, part, glue):
+    warm = bench.warm
+    _put(folder, "program.cpp", source)
+    libraries = ["-lcrypto", "-lssl"] if "openssl/" in source else []
+    head, with_it = ("pre", [f"{warm}/end.o", "-Wl,--wrap=main"]) if part == "whole" else ("pre_wire", [f"{warm}/wire.o"])
+    return _execute(bench, [bench.tool["run"], "-std=c++11", "-w", "-pipe", "-pthread", f"-I{warm}", "-include", f"{warm}/{head}.h", f"{folder}/program.cpp", *with_it,
+                            "-o", f"{folder}/program", *libraries], _MINUTE)
+
+def _compile_rust(bench, folder, source, part, glue):
+    _put(folder, "program.rs", source + _END_RUST * (part == "whole"))
+    warm, crates = bench.warm, bench.tool["crates"]
+    given = [w for n in _EMPTY for w in ("--extern", f"{n}={crates.get(n, f'{warm}/lib{n}.rlib')}")] + ["--extern", f"codedpo_wire={warm}/libcodedpo_wire.rlib"] * (part != "whole")
+    folders = [w for file in crates.values() for w in ("-L", str(Path(file).parent))]
+    return _execute(bench, [bench.tool["run"], *["--test"] * (part != "answer"), "--edition", "2021", "-A", "warnings", "-C", "debuginfo=0", "-C", "strip=symbols", *given, *folders,
+                            f"{folder}/program.rs", "-o", f"{folder}/program"], _MINUTE)
+
+def _compile_go(bench, folder, source, part, glue):
+    module = f"{bench.warm}/module"
+    _put(module, dict(answer="answer/answer.go", tests="tests/main_test.go", whole="whole/main_test.go")[part], source)
+    if glue: _put(module, "answer/glue.go", glue)
+    command = _go(bench, *(["build", "./run"] if part == "answer" else ["test", "-vet=off", "-c", f"./{part}"]))
+    done = _execute(bench, command, _MINUTE, folder=module, **_go_env(bench))
+    if not done[0]: os.rename(f"{bench.work}/program", f"{folder}/program")
+    return done
 
 # %% ../nbs/00_languages.ipynb #b4e67a4e
-def _command(bench, memory):
-    "Command and environment that run a compiled program."
-    run, env = bench.tool["run"], {}
+def _command(bench, memory, folder, part="whole"):
+    "Command that runs a compiled program, and what `_start` has to know."
+    run, warm = bench.tool["run"], bench.warm
     if bench.language == "js":
-        return [run, f"--max-old-space-size={memory}", "--v8-pool-size=0", f"{bench.warm}/boot.js", f"{bench.work}/test.js"], dict(NODE_PATH=":".join(bench.tool["packages"]), OPENSSL_CONF="/dev/null")
-    if bench.language == "java": return [run, *_JVM, f"-Xmx{memory}m", "-Xshare:auto", "-ea", "-cp", f"{bench.warm}:{bench.work}", "Run"], env
-    if bench.language == "rust": return [f"{bench.work}/program", "--test-threads=1"], dict(RUST_BACKTRACE="0")
-    return [f"{bench.work}/program"], env
+        boot = "boot.js" if part == "whole" else f"{part}.js"
+        places = [folder, *(f"{warm}/{name}" for name in (boot, "wire.js"))]
+        return [run, f"--max-old-space-size={memory}", "--v8-pool-size=0", f"{warm}/{boot}", f"{folder}/program.js"], dict(
+            places=places, folder=folder, NODE_PATH=":".join(bench.tool["packages"]), OPENSSL_CONF="/dev/null")
+    if bench.language == "java":
+        first = dict(answer="codedpo.Answer", tests="codedpo.Tests", whole="Run")[part]
+        return [run, *_JVM, f"-Xmx{memory}m", "-Xshare:auto", "-ea", "-cp", f"{warm}:{folder}", first], dict(places=[folder, f"{warm}/codedpo", f"{warm}/Run.class"], folder=folder)
+    how = dict(places=[folder], folder=folder)
+    if bench.language == "rust": return [f"{folder}/program", *["--test-threads=1"] * (part != "answer")], how | dict(RUST_BACKTRACE="0")
+    return [f"{folder}/program"], how
 
 # %% ../nbs/00_languages.ipynb #26c5addc
 _MEMORY = r"std::bad_alloc|OutOfMemoryError|memory allocation of \d+ bytes failed|heap out of memory|Array buffer allocation failed|out of memory"
 _FAIL = r"Assertion `|AssertionError|Assertion failed|assertion [`\w]|assertion failed|Error Trace:"
 _ERROR = dict(cpp=r"instance of '(?:\w+::)*(\w+)", java=r'Exception in thread "[^"]*" (?:\w+\.)*(\w+)', js=r"(?m)^(?:Uncaught )?(\w*Error)\b", rust=r"\b(panic)ked at", go=r"(?m)^(panic):")
 
-def _verdict(language, code, out, err, word):
-    "The verdict of a process that has ended."
+def _verdict(language, code, out, err, word=None):
+    "The verdict of a process that has ended; without a word none is a `pass`."
     both = out + err
     if code is None: return "memory" if language == "js" and "FATAL ERROR" in err and re.search(_MEMORY, err) else "timeout"   # node is slow to end
     if language == "js" and code == 97: return "compile-error"
-    if code == 0 and word in out: return "fail" if language == "js" and (out != word or err) else "pass"
+    if code == 0 and word and word in out: return "fail" if language == "js" and (out != word or err) else "pass"
     if re.search(_MEMORY, both): return "memory"
     if code == 0 and not (language == "js" and both): return "exit"
     if re.search(_FAIL, both): return "fail"
@@ -752,34 +836,82 @@ def _verdict(language, code, out, err, word):
 # %% ../nbs/00_languages.ipynb #5af6f6a0
 def _brief(text): return text if len(text) < 2000 else text[:1000] + "\n...\n" + text[-1000:]
 
+_GONE = 75   # code of tests to which the answer no longer answers
+
 def _judge(bench, job):
     "Verdict and message of one program."
-    limits, word = sandbox.Limits(**job["limits"]), os.urandom(12).hex()
-    sandbox._empty(bench.work)
-    code, out, err = _compile(bench, job["source"])
-    if code is None: return ["timeout", "the compiler took too long"]
-    if code: return ["compile-error", _brief(err or out)]
-    command, env = _command(bench, limits.memory)
-    code, out, err = _execute(bench, command, limits, True, **{_WORD: word}, **env)
+    limits, program = sandbox.Limits(**job["limits"]), job["source"]
+    containment.empty(bench.work)
+    return (_judge_whole if isinstance(program, str) else _judge_halves)(bench, program, limits)
+
+def _judge_whole(bench, program, limits):
+    word = os.urandom(12).hex()
+    folder = _folder(bench.work, "whole")
+    code, out, err = _compile(bench, folder, program)
+    if code is None or code: return _not_compiled(code, out, err)
+    command, how = _command(bench, limits.memory, folder)
+    read, write = os.pipe()
+    try:
+        os.write(write, word.encode())
+        os.close(write)
+        code, out, err = _execute(bench, command, limits, ends={0: read}, **how)
+    finally: os.close(read)
     return [_verdict(bench.language, code, out, err, word), _brief(err or out.replace(word, ""))]
+
+def _not_compiled(code, out, err):
+    return ["timeout", "the compiler took too long"] if code is None else ["compile-error", _brief(err or out)]
+
+def _judge_halves(bench, program, limits):
+    tests, problem = _tests(bench, program["tests"])
+    if problem: return ["not run: the tests of this task do not compile on this machine", _brief(problem)]
+    folder = _folder(bench.work, "answer")
+    code, *said = _compile(bench, folder, program["answer"], "answer", program.get("glue", ""))
+    if code is None or code: return _not_compiled(code, *said)
+    asked, answered = _converse(bench, _command(bench, limits.memory, tests, "tests"), _command(bench, limits.memory, folder, "answer"), limits)
+    return _verdict_of_two(bench.language, asked, answered)
+
+def _verdict_of_two(language, asked, answered):
+    "Verdict and message from how the tests' process ended, and that of the answer."
+    code, out, err = asked
+    if code == 0: return ["pass", _brief(answered[2] or answered[1])]
+    if code is not None and code != _GONE and not (language == "js" and code == 97): return [_verdict(language, *asked), _brief(err or out)]
+    code, out, err = answered
+    if code == -signal.SIGKILL: code = 0 if asked[0] else None   # it was still there when its tests ended, by themselves or at a limit
+    return [_verdict(language, code, out, err), _brief(err or out)]
+
+_RECENT = 16   # compiled tests that are kept
+
+def _tests(bench, source):
+    "Folder of the compiled tests, and what the compiler said if it failed; the same tests are compiled once for many answers."
+    if source not in bench.tests:
+        while len(bench.tests) >= _RECENT: shutil.rmtree(bench.tests.pop(next(iter(bench.tests)))[0])
+        bench.count += 1
+        folder = _folder(bench.kept, str(bench.count))
+        code, out, err = _compile(bench, folder, source, "tests")
+        bench.tests[source] = folder, (err or out or "the compiler took too long") if code is None or code else None
+    return bench.tests[source]
+
+def _folder(*parts):
+    os.mkdir(path := os.path.join(*parts))
+    return path
 
 def _serve(language, level, tool):
     "Body of a server; compilers run in its containment, programs in a narrower one."
     jobs, replies, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2): os.dup2(null, fd)
-    kernel, problem = sandbox._Kernel("compilers", level), None
+    kernel, problem = containment.Kernel("compilers", level), None
     home = kernel.confine_server([], tool.get("folders", []), _also(language))
-    bench = SimpleNamespace(language=language, tool=tool, kernel=kernel, warm=f"{home}/warm", work=f"{home}/work", javac=None)
-    for folder in (bench.warm, bench.work): os.mkdir(folder)
+    bench = SimpleNamespace(language=language, tool=tool, kernel=kernel, warm=f"{home}/warm", work=f"{home}/work", kept=f"{home}/kept", tests={}, count=0, javac=None)
+    for folder in (bench.warm, bench.work, bench.kept): os.mkdir(folder)
     os.chdir(bench.work)
     try: _warm(bench)
     except Exception as error: problem = str(error)
-    sandbox._send(replies, dict(level=kernel.level, leftover=kernel.leftover))
-    while batch := sandbox._receive(jobs):
+    server.send_message(replies, dict(level=kernel.level, leftover=kernel.leftover))
+    while batch := server.receive_message(jobs):
         for job in batch:
             try: answer = problem or [_judge(bench, job)]
             except sandbox.SandboxError as error: answer = str(error)
-            sandbox._send(replies, [answer])
+            server.send_message(replies, [answer])
     os._exit(0)
 
 # %% ../nbs/00_languages.ipynb #2f096224
@@ -796,7 +928,7 @@ class Workshop(sandbox.Pool):
 
     def command(self):
         home = Path(sandbox.__file__).parent.parent
-        return sandbox._python(_BEGIN.format(str(home), (self.language, self.kind[1], toolchain(self.language))))
+        return server.python(_BEGIN.format(str(home), (self.language, self.kind[1], toolchain(self.language))))
 
     def _check(self):
         lacking = [n for n in ("namespaces", "landlock", "seccomp") if n not in self.level]
@@ -817,8 +949,9 @@ def _keys(programs, language, limits, level):
     return [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
 
 def _python_run(programs, limits, workers, level, pool):
-    "Python programs are the sandbox's own business; loading is running here."
-    result = sandbox.run(programs, [""], limits=limits, workers=workers, level=level, pool=pool, profile=None if pool else "scientific")
+    "Python programs are the sandbox's own business; of one that is a single text, loading is running."
+    halves = [dict(answer=p, tests="") if isinstance(p, str) else p for p in programs]
+    result = sandbox.run([p["answer"] for p in halves], [[p["tests"]] for p in halves], limits=limits, workers=workers, level=level, pool=pool, profile=None if pool else "scientific")
     for i, [verdict] in enumerate(result.verdicts):
         verdict = verdict.removeprefix("load-")
         yield i, "compile-error" if re.fullmatch("error:(Syntax|Indentation|Tab)Error", verdict) else verdict, ""
@@ -829,10 +962,12 @@ def _results(programs, language, limits, workers, level, shop):
     if language == "python": yield from _python_run(programs, limits, workers, level, shop); return
     jobs = [dict(id=i, source=p, limits=sandbox.asdict(limits), todo=[0]) for i, p in enumerate(programs)]
     with nullcontext(shop) if shop else Workshop(language, workers, level) as shop:
-        for job, [answer] in sandbox._answers(shop, jobs): yield job["id"], *answer
+        for job, answer in sandbox.answers_of(shop, jobs):
+            if isinstance(answer, str): raise sandbox.SandboxError(answer)
+            yield job["id"], *answer[0]
 
 # %% ../nbs/00_languages.ipynb #e4bd36e6
-def explain(programs,       # whole programs, from `assemble`
+def explain(programs,       # from `assemble`, or texts, each a whole program with its own tests
             language,       # key of `LANGUAGES`
             *, limits=None, # `sandbox.Limits`; None: `limits_of(language)`
             workers=None, journal=None, progress=False, level=None, # as for `sandbox.run`
@@ -844,20 +979,23 @@ def explain(programs,       # whole programs, from `assemble`
     reasons = {k: r for k, p in zip(keys, programs) if (r := missing(language, p))}
     work = {k: p for k, p in zip(keys, programs) if k not in reasons}
     found = {k: (f"not run: {r}", "") for k, r in reasons.items()}
-    step, done = sandbox._bar(progress, len(work))
-    with sandbox._opened(journal) as log:
+    step, done = sandbox.bar(progress, len(work))
+    with sandbox.opened(journal) as log:
         if log is not None: found |= {k: tuple(log.get(k)) for k in work if k in log}
         todo = [k for k in work if k not in found]
         for i, *answer in _results([work[k] for k in todo], language, limits, workers, level, pool):
             found[todo[i]] = tuple(answer)
-            if log is not None: log.append(todo[i], answer)
+            if log is not None and not answer[0].startswith("not run"): log.append(todo[i], answer)
             step(sum(k in found for k in work), len(work))
     done()
     return [found[k] for k in keys]
 
 def run(programs, language, **options):
-    """Verdicts of whole programs in a language, in order. Options as for `explain`.
+    """Verdicts of programs in a language, in order. Options as for `explain`.
 
-    Contained are files, network, processes, memory and time, as the tables above say. Not covered: native code can read the word that proves the end
-    of the tests in its own memory, and so forge its own verdict, and only that. Raises `SandboxError` where the kernel does not contain programs."""
+    Contained are files, network, processes, memory and time, as the tables above say. A program from `assemble` passes if the process of its tests has come
+    to its end; that process has no line of the answer in it, sees of it nothing but values, and of a kind that the library has; native code of the answer's can do no more than send other bytes.
+    Values of other kinds do not cross (functions, objects of an own class): the answer then ends with an error, or, where the declared type says so before, its
+    task is `not run`. Not covered: an answer may keep state from call to call; under `level="rlimits"` nothing but their being two keeps the processes apart. A program that is one text, tests included, is as trustworthy as its author.
+    Raises `SandboxError` where the kernel does not contain programs."""
     return [verdict for verdict, _ in explain(programs, language, **options)]

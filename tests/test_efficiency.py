@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from codedpo_nb import efficiency as ef, sandbox, tasks
+from codedpo_nb import border, efficiency as ef, sandbox, tasks
 from codedpo_nb.benchmarks import pass_at_k
 
 quick = settings(max_examples=60, deadline=None)
@@ -82,7 +82,7 @@ def test_failing_programs_never_enter_a_pair():
              "            if out[j] > out[i]: out[i], out[j] = out[j], out[i]\n    return out"]
     lazy = "def f(xs): return xs if len(xs) < 3 else [min(xs)] + xs[1:]"
     programs, calls = [lazy, *right], ["f([4, 3, 2, 1])"]
-    outputs = [[sandbox.canonical(v) for _, v in row] for row in sandbox.evaluate(programs, calls, workers=1)]
+    outputs = [[border.key(v) for _, v in row] for row in sandbox.evaluate(programs, calls, workers=1)]
     candidates = ef.agreeing(outputs, [0, 1, 2], [0, 1, 2])
     assert candidates == [1, 2]
     cost = [sum(row) for row in sandbox.cost(programs, calls, workers=1)]

@@ -8,6 +8,8 @@ import pytest
 from codedpo_nb import languages as L, sandbox
 from codedpo_nb.benchmarks import BenchmarkError
 
+import museum_languages as museum
+
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 SHORT = sandbox.Limits(cpu=2, first=0, wall=60, memory=256)   # wall-clock time is for sleepers
 COMPILED = ("js", "java", "cpp", "rust")
@@ -137,6 +139,7 @@ JS = "const fs = require('fs'), net = require('net'), cp = require('child_proces
 CPP = "#include<sys/socket.h>\n#include<unistd.h>\n#include<fstream>\n#include<vector>\n#include<stdlib.h>\n#include<stdio.h>\n#undef NDEBUG\n#include<assert.h>\nint main() { %s }"
 JAVA = "import java.io.*; import java.net.*; import java.util.*;\npublic class Main { static void deep() { deep(); } public static void main(String[] a) throws Exception { %s } }"
 RUST = "fn main(){}\n#[test] fn t() { %s }"
+GO = 'package main\nimport ("os"; "testing")\nvar _ = os.Exit\nfunc bytes(n int) []byte { x := make([]byte, n); for i := range x { x[i] = 1 }; return x }\nfunc TestIt(t *testing.T) { %s }'
 HOSTILE = dict(
     js=dict(write=(JS + "fs.writeFileSync('/tmp/escaped', 'x')", "error:Error"), write_here=(JS + "fs.writeFileSync('x', 'x')", "error:Error"),
             read=(JS + "fs.readFileSync('/etc/passwd')", "error:Error"), network=(JS + "net.connect(80, '127.0.0.1')", "error:Error"),
@@ -166,7 +169,7 @@ HOSTILE = dict(
               fails=(RUST % "assert_eq!(1, 2);", "fail"), syntax=(RUST % "let = 1;", "compile-error"), fine=(RUST % "", "pass")))
 
 
-@pytest.mark.parametrize("language", COMPILED)
+@pytest.mark.parametrize("language", HOSTILE)
 def test_hostile_programs_are_contained_and_told_apart(language, shop):
     cases, pool = HOSTILE[language], shop(language)
     found = dict(zip(cases, L.explain([program for program, _ in cases.values()], language, limits=SHORT, pool=pool)))
@@ -175,6 +178,40 @@ def test_hostile_programs_are_contained_and_told_apart(language, shop):
     assert not Path("/tmp/escaped").exists()
     left = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pool.servers[0].process.pid)], capture_output=True, text=True).stdout.splitlines()
     assert [line for line in left if "Compile" not in line] == []
+
+
+@pytest.mark.parametrize("language", museum.ROWS)
+def test_cheats_do_not_pass_and_odd_answers_do(language, shop):
+    tasks = museum.rows(language)
+    cases = museum.CHEATS[language] | {f"right: {name}": (*case, "pass") for name, case in museum.RIGHT[language].items()}
+    programs = [L.assemble(tasks[task], text) for task, text, _ in cases.values()]
+    found = dict(zip(cases, L.explain(programs, language, limits=sandbox.Limits(cpu=5, first=0, wall=60, memory=512), pool=shop(language))))
+    wrong = {name: found[name] for name, (_, _, verdict) in cases.items() if found[name][0] not in ((verdict,) if isinstance(verdict, str) else verdict)}
+    assert not wrong
+
+
+@pytest.mark.parametrize("language", museum.ENDS)
+def test_the_way_an_answer_ends_is_told(language, shop):
+    tasks, cases = museum.rows(language), museum.ENDS[language]
+    programs = [L.assemble(tasks[task], text) for task, text, _ in cases.values()]
+    found = L.explain(programs, language, limits=sandbox.Limits(cpu=2, first=0, wall=10, memory=256), pool=shop(language))
+    assert dict(zip(cases, (verdict for verdict, _ in found))) == {name: verdict for name, (_, _, verdict) in cases.items()}, found
+
+
+def test_the_museum_is_large():
+    assert sum(map(len, museum.CHEATS.values())) >= 60 and sum(map(len, museum.RIGHT.values())) >= 60
+
+
+def test_tests_that_do_not_compile_are_nobodys_fault(shop):
+    row = museum.rows("cpp")["doubled"]
+    program = L.assemble(row, museum.CPP + "vector<int> doubled(vector<int> numbers){ return numbers; }") | dict(tests="int main() { no }")
+    [(verdict, said)] = L.explain([program], "cpp", pool=shop("cpp"))
+    assert verdict == "not run: the tests of this task do not compile on this machine" and "no" in said
+
+
+def test_no_word_is_in_the_environment(shop):
+    program = 'for (const [k, v] of Object.entries(process.env)) if (/^[0-9a-f]{24}$/.test(v)) throw new Error(k)'
+    assert L.run([program], "js", pool=shop("js")) == ["pass"]
 
 
 def test_a_sleeper_is_ended_by_the_clock(shop):
@@ -227,6 +264,32 @@ def test_prepared_crates_are_used(monkeypatch, tmp_path):
     L.prepare("rust")
     try: assert L.run([program], "rust", workers=1) == ["pass"]
     except sandbox.SandboxError as error: pytest.skip(str(error))
+
+
+def test_a_toolchain_that_is_too_old_is_named(monkeypatch):
+    old = dict(js=("v12.22.12", "node 12.22 is too old; 14.0"), java=('openjdk version "1.8.0_392"', "javac 1.8 is too old; 11.0"), go=("go version go1.15.15 linux/amd64", "go 1.15 is too old; 1.16"),
+               cpp=("g++ (Debian 6.3.0-18+deb9u1) 6.3.0 20170516", "g++ 6.3 is too old; 7.0"), rust=("rustc 1.48.0 (7eac88abb 2020-11-16)", "rustc 1.48 is too old; 1.66"))
+    for language, (version, reason) in old.items():
+        monkeypatch.setitem(L._FOUND, language, dict(version=version, module="there", crates={}, packages=[]))
+        assert L.missing(language) == f"{reason} or newer is needed"
+        assert L.run(["x"], language) == [f"not run: {reason} or newer is needed"]
+
+
+def test_versions_are_read():
+    known = {"v20.20.2": (20, 20), 'openjdk version "17" 2021-09-14': (17, 0), "go version go1.19.8 linux/amd64": (1, 19), "rustc 1.95.0 (59807616e 2026-04-14)": (1, 95),
+             "g++ (Debian 12.2.0-14+deb12u1) 12.2.0": (12, 2), 'openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6-Debian-1deb12u1)': (17, 0), "": None}
+    assert {text: L._version(text) for text in known} == known
+
+
+def test_go_is_prepared_from_debians_sources(monkeypatch, tmp_path):
+    (tmp_path/"go").write_text("#!/bin/sh\n")
+    (tmp_path/"go").chmod(0o755)
+    for path, (_, part) in L._TESTIFY.items(): L._put(tmp_path/"sources", f"{path}{part}/x.go", "package x\n")
+    for name, value in dict(_PATH=str(tmp_path), _FOUND={}, _DEBIAN=str(tmp_path/"sources")).items(): monkeypatch.setattr(L, name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path/"cache"))
+    folder = L.prepare("go")
+    assert (folder/"vendor/github.com/stretchr/testify/assert/x.go").exists()
+    assert "github.com/stretchr/testify/assert" in (folder/"vendor/modules.txt").read_text() and "github.com/stretchr/testify v1" in (folder/"go.mod").read_text()
 
 
 def test_nothing_is_prepared_without_its_tool(monkeypatch):

@@ -21,7 +21,7 @@ from itertools import chain
 from . import border
 from .containment import Kernel, empty
 
-# %% ../nbs/00_harness.ipynb #dd3adeae
+# %% ../nbs/00_harness.ipynb #afc1ea4e
 FRAME, SIZE, HEAD = struct.Struct("<BI"), struct.Struct("<I"), struct.Struct("<dB")
 
 def send(fd, verdict: bytes, data=b""):
@@ -43,12 +43,16 @@ def exactly(fd, n):
         n -= len(more)
     return b"".join(parts)
 
+_unread = [b""]   # of what a process was asked for
+
 def asked(fd) -> bytes:
-    "The next message to a child. One is written at a time, so that a short one comes in one piece."
-    data = os.read(fd, 4096)
+    "The next message to a child. A short one mostly comes in one piece, sometimes with the beginning of the next."
+    data = _unread[0] or os.read(fd, 4096)
     if len(data) < 4: data += exactly(fd, 4 - len(data))
-    more = SIZE.unpack_from(data)[0] + 4 - len(data)
-    return data[4:] + exactly(fd, more) if more else data[4:]
+    end = SIZE.unpack_from(data)[0] + 4
+    if len(data) < end: data += exactly(fd, end - len(data))
+    _unread[0] = data[end:]
+    return data[4:end]
 
 # %% ../nbs/00_harness.ipynb #3cc4fd42
 NAME, CLOCK, TIMER, SEED = type.__dict__["__name__"].__get__, time.thread_time, signal.setitimer, random.seed

@@ -47,7 +47,7 @@ VERDICTS = dict(
     exit_now=("import os\ndef f(): os._exit(0)", "exit"),
     segfault=("import os, signal\ndef f(): os.kill(os.getpid(), signal.SIGSEGV)", "crash:SIGSEGV"),
     abort=("import os\ndef f(): os.abort()", "crash:SIGABRT"),
-    deep_stack=("import sys\nclass A: __repr__ = lambda self: repr(self)\ndef f():\n    sys.setrecursionlimit(10 ** 8)\n    return repr(A())", "crash:SIGSEGV"),
+    deep_stack=("import sys\nclass A: __repr__ = lambda self: repr(self)\ndef f():\n    sys.setrecursionlimit(10 ** 8)\n    return repr(A())", "crash:SIGSEGV" if sys.version_info < (3, 12) else "error:RecursionError"),
     input=("def f(): input()", "error:EOFError"),
     flood=("def f():\n    for _ in range(2000): print('x' * 1000)", "pass"))
 

@@ -927,7 +927,7 @@ class Workshop(sandbox.Pool):
         super().__init__(workers, "compilers", level)
 
     def command(self):
-        home = Path(sandbox.__file__).parent.parent
+        home = Path(sandbox.__file__).resolve().parent.parent
         return server.python(_BEGIN.format(str(home), (self.language, self.kind[1], toolchain(self.language))))
 
     def _check(self):

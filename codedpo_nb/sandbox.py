@@ -27,7 +27,7 @@ class Limits:
     memory: int = 256      # address space in MiB beyond that of the zygote
     timeouts: int = 3      # once so many tests of a program timed out, its later tests are `not-run`
 
-# %% ../nbs/00_sandbox.ipynb #7adf1d51
+# %% ../nbs/00_sandbox.ipynb #6c7c5f1b
 def counters() -> list:
     "The names in `harness.EVENTS` that this machine lets a program count."
     opened = {name: harness.open_event(name) for name in harness.EVENTS}
@@ -37,8 +37,8 @@ def counters() -> list:
 
 def command(profile="pure", level=None, warm=(), counter=None):
     "The command line that starts a server."
-    home = str(Path(harness.__file__).parent.parent)
-    packages = [p for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
+    home = str(Path(harness.__file__).resolve().parent.parent)
+    packages = [os.path.abspath(p) for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
     return server.python(server.BEGIN.format(home=home, arguments=(home, profile, level, packages, warm, counter)))
 
 class Server:

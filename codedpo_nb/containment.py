@@ -150,7 +150,7 @@ def landlock(libc, rights):
     os.close(rules)
     return version if done else 0
 
-# %% ../nbs/00_containment.ipynb #43f86174
+# %% ../nbs/00_containment.ipynb #39fe0328
 def become_nobody(libc, paths):
     "Give up root's rights, unless the libraries could then not be read."
     if os.geteuid(): return
@@ -198,19 +198,21 @@ def new_root(libc, place, paths, scratch, size):
     return libc.chroot(b".") == 0
 
 def bound(libc, path, place):
-    "Show a file or folder below `place`, under its own name and, where that is a link, its real one."
-    real = os.path.realpath(path)
-    if real != path:
-        target = os.path.relpath(real, os.path.realpath(os.path.dirname(path)))
-        parent = place + os.path.realpath(os.path.dirname(path))
-        os.makedirs(parent, exist_ok=True)
-        if not os.path.lexists(f"{parent}/{os.path.basename(path)}"): os.symlink(target, f"{parent}/{os.path.basename(path)}")
-        return bound(libc, real, place)
-    where = place + path
-    if os.path.exists(where): return True   # it lies in a folder that is there already
-    os.makedirs(where if os.path.isdir(path) else os.path.dirname(where), exist_ok=True)
-    if not os.path.isdir(path): Path(where).touch()
-    return libc.mount(path.encode(), where.encode(), None, 0x1000 | 0x4000, None) == 0
+    "Show a file or folder below `place` under its own name; links on the way are made there, too."
+    at, parts = "", path.strip("/").split("/")
+    for i, part in enumerate(parts):
+        step = f"{at}/{part}"
+        if os.path.islink(step):
+            link = os.readlink(step)
+            os.makedirs(place + at, exist_ok=True)
+            if not os.path.lexists(place + step): os.symlink(link, place + step)
+            return bound(libc, os.path.normpath(os.path.join(at or "/", link, *parts[i + 1:])), place)
+        at = step
+    where = place + at
+    if os.path.lexists(where) and (os.path.ismount(where) or not os.path.isdir(where) or os.listdir(where)): return True   # it lies in a folder that is there already
+    os.makedirs(where if os.path.isdir(at) else os.path.dirname(where), exist_ok=True)
+    if not os.path.isdir(at): Path(where).touch()
+    return libc.mount(at.encode(), where.encode(), None, 0x1000 | 0x4000, None) == 0
 
 def place(paths):
     "A folder to put another over, none in which a library lies."
@@ -233,7 +235,7 @@ def address_space(): # bytes of this process
     try: return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except OSError: return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024   # not Linux
 
-# %% ../nbs/00_containment.ipynb #a25117a8
+# %% ../nbs/00_containment.ipynb #b5d7a6bc
 NOBODY = 0x7FBADCFE   # stands for the process number in the prepared filter
 
 class Kernel:
@@ -257,7 +259,8 @@ class Kernel:
         self.size = address_space()   # while the kernel still tells
         def view():
             if self.profile == "compilers": return disk(self.libc, scratch.encode(), size)   # its programs look for themselves in /proc
-            self.root = bool(over) and new_root(self.libc, over, rights, scratch, size)
+            try: self.root = new_root(self.libc, over, rights, scratch, size)
+            except OSError: self.root = False
             return self.root or not files
         if not self.weak:
             become_nobody(self.libc, rights)

@@ -752,11 +752,11 @@ def wire_to(inward, out, scope):
         return data
     return Wire(receive, lambda data: send(out, b"wire", data))
 
-# %% ../nbs/00_harness.ipynb #ec57a336
+# %% ../nbs/00_harness.ipynb #5acfdcea
 WARM = """ast bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq itertools json math numbers operator random re
     statistics string textwrap typing""".split()
 SCIENCE = ["numpy", "pandas"]
-ORDER = struct.Struct("<cIId")   # what to do; MiB of memory, or a process; seconds of CPU time in all, or of patience
+ORDER = struct.Struct("<cIBId")   # what to do; a process to end before, and whether to remove its files; MiB of memory; seconds of CPU time in all, or of patience
 
 _kept = []
 
@@ -790,12 +790,13 @@ def zygote(profile, level, packages, warm, counter, channel):
     while True:
         order, extra, _, _ = receive(64, room)
         if not order: os._exit(0)
-        what, number, memory, seconds = unpack(order)
+        what, number, files, memory, seconds = unpack(order)
         fds = several(extra[0][2].ljust(16, b"\xff")) if extra else ()
         fds = [fd for fd in fds if fd >= 0]
-        if what == b"r":
-            answer = end(number, seconds, kernel.single)
-            if scratch: empty(scratch)
+        if number:
+            answer = end(number, seconds if what == b"r" else 0.0, kernel.single)
+            if scratch and files: empty(scratch)
+        if what == b"r": pass
         elif (pid := os.fork()) == 0:
             if what == b"0": os._exit(0)
             return enter(what, kernel, channel, fds, kernel.bounds(memory << 20, seconds))

@@ -15,7 +15,7 @@ from functools import lru_cache
 from . import border, comparisons, harness, oracles
 from .containment import SandboxError
 
-# %% ../nbs/00_server.ipynb #630fb8d9
+# %% ../nbs/00_server.ipynb #3f624c05
 def python(code): return [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", code]
 
 def environment():
@@ -31,6 +31,7 @@ class Zygote:
         self.process = subprocess.Popen(python(code), env=environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         pass_fds=(other.fileno(),), process_group=0)
         other.close()
+        self.due = 0, 0   # a child or tester that the next order ends first, and whether it was a child, which may have left files
         self.level, self.leftover, self.single = self.answer()
 
     def answer(self):
@@ -40,14 +41,24 @@ class Zygote:
 
     def fork(self, what, memory, seconds, fds):
         "The number of a fresh child that has these descriptors."
-        order = harness.ORDER.pack(what, 0, memory, seconds)
+        order, self.due = harness.ORDER.pack(what, *self.due, memory, seconds), (0, 0)
         self.line.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
         return self.answer()[0]
 
-    def end(self, pid, patience=0.0):
-        "End a child: its status, and whether it was alive."
-        self.line.send(harness.ORDER.pack(b"r", pid, 0, patience))
+    def end(self, pid, files, patience=0.0):
+        "End a child or tester: its status, and whether it was alive."
+        self.flush()
+        self.line.send(harness.ORDER.pack(b"r", pid, files, 0, patience))
         return self.answer()
+
+    def later(self, pid, files):
+        "End a process, of which nothing more is asked, before anything else happens; two orders in one."
+        self.flush()
+        self.due = pid, files
+
+    def flush(self):
+        due, self.due = self.due, (0, 0)
+        if due[0]: self.end(*due)
 
     def close(self):
         self.line.close()
@@ -55,7 +66,7 @@ class Zygote:
         self.process.wait()
         if self.leftover: import shutil; shutil.rmtree(self.leftover, ignore_errors=True)
 
-# %% ../nbs/00_server.ipynb #27771c84
+# %% ../nbs/00_server.ipynb #021e3e91
 class Ended(Exception): "A child's end, whose verdict is the argument."
 
 def cpu(pid):
@@ -137,9 +148,11 @@ class Child:
 
     def close(self, word=None):
         "End it; returns the verdict on its end."
-        try: status, alive = self.zygote.end(self.pid, 0.0 if word else GRACE)
+        try:
+            if word: self.zygote.later(self.pid, 1)
+            else: word = word_of(*self.zygote.end(self.pid, 1, GRACE))
         finally: os.close(self.inward), os.close(self.out)
-        return word or word_of(status, alive)
+        return word
 
 # %% ../nbs/00_server.ipynb #170da251
 read_test = lru_cache(4096)(comparisons.read_test)
@@ -190,7 +203,7 @@ def measure_step(child, item, job):
     if data[:16] != token: return "tamper", ""
     return verdict, plain_text(data[16:])
 
-# %% ../nbs/00_server.ipynb #0a9f6fe3
+# %% ../nbs/00_server.ipynb #80a43a16
 def with_tester(child, item):
     "Verdict of a test in a process of its own."
     orders, order = os.pipe()
@@ -207,8 +220,8 @@ def with_tester(child, item):
     finally:
         os.close(order), os.close(report)
         os.set_blocking(child.out, False), os.set_blocking(child.inward, False)
-    status, alive = child.zygote.end(pid, GRACE if verdict is None else 0.0)
-    if verdict is None: verdict = word_of(status, alive)
+    if verdict is None: verdict = word_of(*child.zygote.end(pid, 0, GRACE))
+    else: child.zygote.later(pid, 0)
     if verdict == "gone": raise Ended(None)
     if verdict not in ("pass", "fail", "exit") and not verdict.startswith("error:"): raise Ended(verdict)
     return verdict, b""
@@ -287,7 +300,7 @@ def truth_step(child, item, job):
     cases = base64.b64encode(marshal.dumps([(given, expected) for given, expected, _ in found], 2)).decode()
     return "pass", json.dumps(dict(cases=cases, floats=first, longest=max(seconds), total=sum(seconds), decided=max(decided)))
 
-# %% ../nbs/00_server.ipynb #0d31e6f1
+# %% ../nbs/00_server.ipynb #5dbc67cb
 STEPS = dict(test=test_step, value=value_step, join=joined_step, cost=measure_step, memory=measure_step, clock=measure_step, set=set_step, truth=truth_step)
 
 def start(job, zygote, tests):
@@ -329,10 +342,10 @@ def judge(job, zygote):
 
 def bare(job, zygote):
     "Forks that do nothing, to compare with."
-    for _ in job["todo"]: zygote.end(zygote.fork(b"0", 0, 0, []), 1.0)
+    for _ in job["todo"]: zygote.end(zygote.fork(b"0", 0, 0, []), 0, 1.0)
     return [["pass", ""]] * len(job["todo"])
 
-# %% ../nbs/00_server.ipynb #20e94614
+# %% ../nbs/00_server.ipynb #c2dd3ab9
 def send_message(fd, message):
     data = json.dumps(message).encode()
     data = memoryview(struct.pack("<I", len(data)) + data)
@@ -355,6 +368,7 @@ def serve(home, profile, level, packages, warm=(), counter=None):
         answers, last = [], time.monotonic()
         for job in batch:
             answers.append(bare(job, zygote) if job["kind"] == "fork" else judge(job, zygote))
+            if job is batch[-1]: zygote.flush()
             if job is batch[-1] or time.monotonic() - last > 0.05:
                 send_message(replies, answers)
                 answers, last = [], time.monotonic()

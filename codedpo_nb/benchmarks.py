@@ -464,7 +464,9 @@ def same(out, expected):
     try: return [Decimal(w) for w in out.split()] == [Decimal(w) for w in expected.split()]
     except InvalidOperation: return False
 
-out, expected = lines(_program({given!r})), lines({expected!r})
+said = _program({given!r})
+assert type(said) is str
+out, expected = lines(said), lines({expected!r})
 assert len(out) == len(expected) and all(map(same, out, expected))
 """
 

@@ -4,19 +4,20 @@
 
 # %% auto #0
 __all__ = ['FRAME', 'SIZE', 'HEAD', 'NAME', 'CLOCK', 'TIMER', 'SEED', 'LONG', 'SETTLED', 'NUMBERS', 'EXACT', 'BUILTINS',
-           'PRISTINE', 'CHANGING', 'MOST_SHARED', 'MADE', 'MRO', 'EVERYBODYS', 'ALIKE', 'ARITHMETIC', 'ALONE', 'VERBS',
-           'ALIASES', 'REFUSED', 'FRAMES', 'NATIVE', 'EVENTS', 'MEASURES', 'DOES', 'WARM', 'SCIENCE', 'ORDER', 'START',
-           'send', 'ask', 'exactly', 'asked', 'named', 'attempt', 'load', 'NotPlainData', 'evaluated', 'called',
-           'crossing', 'asked_value', 'only_called', 'plain_value', 'even', 'sum_of', 'as_floats', 'many', 'truth',
-           'joined', 'Gone', 'Wire', 'within', 'unchanged', 'fill', 'text', 'ancestry', 'error_class', 'standard',
-           'own_object', 'Remote', 'forward', 'compare', 'remote_class', 'verbs', 'awaited', 'remote_coroutine',
-           'Names', 'used', 'names_for', 'tested', 'tester', 'looking', 'refuse', 'Late', 'counted', 'traced',
-           'monitored', 'held', 'fresh', 'open_event', 'reader', 'timer', 'loops', 'clocked', 'prepare_measure',
-           'powerless', 'builtin_gate', 'measured', 'obey', 'orders', 'signed', 'wire_to', 'import_all', 'zygote',
-           'enter', 'end', 'end_group', 'rehearse']
+           'PRISTINE', 'ENDS', 'ASKED_BACK', 'CLOSED', 'CHANGING', 'MOST_SHARED', 'MADE', 'MRO', 'EVERYBODYS', 'COMMON',
+           'ALIKE', 'ARITHMETIC', 'NUMBERS_OF', 'ALONE', 'VERBS', 'ALIASES', 'INDIRECT', 'REFUSED', 'FRAMES', 'NATIVE',
+           'EVENTS', 'MEASURES', 'DOES', 'WARM', 'SCIENCE', 'ORDER', 'START', 'send', 'ask', 'exactly', 'asked',
+           'named', 'attempt', 'keep_context', 'load', 'NotPlainData', 'evaluated', 'called', 'crossing', 'asked_value',
+           'only_called', 'plain_value', 'even', 'sum_of', 'as_floats', 'many', 'truth', 'joined', 'Gone', 'Wire',
+           'allowed', 'within', 'unchanged', 'fill', 'text', 'ancestry', 'error_class', 'standard', 'own_object',
+           'Remote', 'forward', 'compare', 'reckon', 'mixed', 'alone', 'remote_class', 'verbs', 'awaited',
+           'remote_coroutine', 'Names', 'used', 'Solution', 'names_for', 'tested', 'tester', 'looking', 'refuse',
+           'Late', 'counted', 'traced', 'monitored', 'held', 'fresh', 'open_event', 'reader', 'timer', 'loops',
+           'clocked', 'prepare_measure', 'builtin_gate', 'measured', 'obey', 'orders', 'signed', 'wire_to',
+           'import_all', 'zygote', 'enter', 'end', 'end_group', 'rehearse']
 
-# %% ../nbs/00_harness.ipynb #d03a2854
-import builtins, gc, marshal, os, random, signal, struct, sys, time, types
+# %% ../nbs/00_harness.ipynb #0553a123
+import _thread, builtins, gc, marshal, os, random, signal, struct, sys, time, types
 from itertools import chain
 from . import border
 from .containment import Kernel, empty
@@ -54,7 +55,7 @@ def asked(fd) -> bytes:
     _unread[0] = data[end:]
     return data[4:end]
 
-# %% ../nbs/00_harness.ipynb #cf3ed713
+# %% ../nbs/00_harness.ipynb #a62dfb7e
 NAME, CLOCK, TIMER, SEED = type.__dict__["__name__"].__get__, time.thread_time, signal.setitimer, random.seed
 _limit, _random = [1.0], [True]   # CPU seconds of an attempt; whether anybody says "random", so that the numbers have to start anew
 
@@ -78,6 +79,14 @@ def attempt(do, *what):
         if type(caught) in (ImportError, ModuleNotFoundError) and type(caught.name) is str: data = caught.name.encode("utf-8", "replace")[:200]
     finally: TIMER(signal.ITIMER_PROF, 0)
     return (b"timeout", b"") if CLOCK() - start > _limit[0] else (verdict, data)
+
+_context = [None]   # of decimal numbers, as the program left it when it was loaded
+
+def keep_context():
+    "What a test changes in the rules for decimal numbers ends with it."
+    import decimal
+    if _context[0] is None: _context[0] = decimal.getcontext().copy()
+    decimal.setcontext(_context[0].copy())
 
 def load(source, scope): # bytes; the program's names
     exec(compile(source.decode("utf-8", "surrogatepass").removeprefix("\ufeff"), "<solution>", "exec", dont_inherit=True), scope)
@@ -186,7 +195,7 @@ def joined(test, scope):
     exec(compile(test.decode("utf-8", "surrogatepass"), "<test>", "exec", dont_inherit=True), fresh)
     return b""
 
-# %% ../nbs/00_harness.ipynb #afc9f6b0
+# %% ../nbs/00_harness.ipynb #2fade8a7
 class Gone(BaseException): "The process at the other end has ended, or speaks nonsense."
 
 class Wire:
@@ -194,8 +203,10 @@ class Wire:
 
     Lists, dictionaries, sets and byte arrays that cross are shared: both ends number them in the order in which they cross, and each message begins with
     what has changed in them since the last. Other data are copied, and what is no data is pointed at."""
-    def __init__(self, receive, send):
-        self.receive, self.send, self.dead = receive, send, b""
+    def __init__(self, receive, send, wary=False):
+        self.receive, self.send, self.dead, self.wary, self.mixed = receive, send, b"", wary, set()
+        self.stops = False   # whether a test names `StopIteration` itself
+        self.turn = _thread.RLock()   # one request at a time, whichever thread asks
         self.objects, self.numbers, self.known, self.classes = [], {}, {}, {}
         self.forget()
 
@@ -270,14 +281,14 @@ class Wire:
         kind = type(x)
         if kind is Remote and x._wire is self: return ("c", x._number)
         if kind is types.ModuleType: return ("u", (x.__name__, ""))
-        if kind in EVERYBODYS and (place := standard(x)): return ("u", place)
+        if kind in EVERYBODYS and (place := standard(x)) and (self.wary or kind is type and place[0] in COMMON): return ("u", place)
         if issubclass(kind, BaseException): return ("x", self.error(x))
         if id(x) not in self.numbers:
             self.numbers[id(x)] = len(self.objects)
             self.objects.append(x)
         error = issubclass(kind, type) and issubclass(x, BaseException) and ancestry(self, x)
         name = text(NAME(x)) if issubclass(kind, type) else text(x.__name__) if kind is types.FunctionType else None
-        return ("h", (self.numbers[id(x)], text(NAME(kind)), error or None, name))
+        return ("h", (self.numbers[id(x)], text(NAME(kind)), error or None, name, border.base_of(kind) is not None))
 
     def error(self, x):
         "An exception: its classes, arguments, text, and further attributes."
@@ -298,12 +309,12 @@ class Wire:
         return found
 
     def stand_in(self, letter, inside):
-        if letter == "u": return own_object(*inside)
+        if letter == "u": return own_object(*inside, self.wary)
         if letter == "c": return self.objects[inside]
         if letter == "x": return self.raised(inside)
-        number, kind, error, name = inside
+        number, kind, error, name, like = inside
         if number not in self.known:
-            self.known[number] = self.local_class(error) if error else remote_coroutine(self, number) if kind == "coroutine" else Remote(self, number, kind, name)
+            self.known[number] = self.local_class(error) if error else remote_coroutine(self, number) if kind == "coroutine" else Remote(self, number, kind, name, like is True)
         return self.known[number]
 
     def local_class(self, lines):
@@ -316,27 +327,44 @@ class Wire:
 
     def request(self, verb, *args, **named_args):
         "What the other side answers to a request; raises what it raised."
-        if self.dead: raise Gone
-        body = self.message(verb, list(named_args), *args, *named_args.values())
-        try:
-            self.send(b"r" + body)
-            while (data := self.receive())[:1] == b"r": self.serve(data[1:])
-            if data[:1] != b"v": raise border.Malformed
-            failed, value = self.values(data[1:])
-        except (EOFError, OSError, border.Malformed, TypeError, ValueError, IndexError, KeyError, AttributeError): self.dead = self.dead or b"gone"; raise Gone from None
-        if failed: raise value if isinstance(value, BaseException) else Gone
-        return value
+        with self.turn:
+            if self.dead: raise Gone
+            body = self.message(verb, tuple(named_args), *args, *named_args.values())
+            try:
+                self.send(b"r" + body)
+                while (data := self.receive())[:1] == b"r": self.serve(data[1:])
+                if data[:1] != b"v": raise border.Malformed
+                failed, value = self.values(data[1:])
+                if failed and not isinstance(value, BaseException): raise border.Malformed
+            except (EOFError, OSError, border.Malformed, TypeError, ValueError, IndexError, KeyError, AttributeError): self.dead = self.dead or b"gone"; raise Gone from None
+        if not failed: return value
+        if isinstance(value, ENDS) and verb != "next" and not self.stops: value = RuntimeError(f"it raised {type(value).__name__}")   # which would end a loop of the test
+        raise value
 
     def serve(self, data):
         "Answer a request of the other side."
         verb, names, *args = self.values(data)
         split = len(args) - len(names)
+        if self.wary: allowed(verb, args, self.objects)
         try: answer = self.message(False, VERBS[verb](*args[:split], **dict(zip(names, args[split:]))))
         except Gone: raise
         except BaseException as error:
             answer = self.message(True, error)
             del error
         self.send(b"v" + answer)
+
+ENDS = (StopIteration, StopAsyncIteration, GeneratorExit)
+
+ASKED_BACK = frozenset("call getattr setattr delattr setitem delitem iter next len getitem contains str repr bool hash int float index round abs neg eq ne lt le gt ge add sub mul truediv floordiv mod radd rsub rmul enter exit isinstance base".split())
+CLOSED = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType, types.FrameType, types.TracebackType, types.CodeType, types.ModuleType)
+
+def allowed(verb, args, handed_out):
+    "What a program may ask of a test: to use what the test has handed out, and to look at nothing behind it."
+    if type(verb) is not str or verb not in ASKED_BACK or not args: raise border.Malformed("no request")
+    if not any(args[0] is x for x in handed_out): raise border.Malformed("not handed out")
+    if verb[3:] == "attr":
+        name = args[1]
+        if type(name) is not str or name.startswith("_") or isinstance(args[0], CLOSED) and (verb != "getattr" or name not in ("send", "throw", "close")) or isinstance(args[0], type) and verb != "getattr": raise border.Malformed("a look inside")
 
 CHANGING, MOST_SHARED = frozenset((list, dict, set, bytearray)), 20_000
 MADE = dict(A=list, L=list, D=dict, S=set, Z=set, B=bytearray)
@@ -363,7 +391,7 @@ def ancestry(wire, kind):
     lines = []
     for c in MRO(kind):
         place, name = text(getattr(c, "__module__", "")), text(getattr(c, "__qualname__", ""))
-        if place == "builtins" or place.partition(".")[0] in sys.stdlib_module_names and standard(c): return [*lines, ("m", place, name)]
+        if place.partition(".")[0] in sys.stdlib_module_names and standard(c): return [*lines, ("m", place, name)]
         if id(c) not in wire.numbers:
             wire.numbers[id(c)] = len(wire.objects)
             wire.objects.append(c)
@@ -373,12 +401,14 @@ def ancestry(wire, kind):
 def error_class(module, name):
     import importlib
     if module.partition(".")[0] not in sys.stdlib_module_names: raise border.Malformed
+    if module.partition(".")[0] in ("unittest", "doctest", "bdb", "pdb"): return type(str(name), (Exception,), {})   # which would steer a test: skip it, for instance
     found = importlib.import_module(module)
     for part in name.split("."): found = getattr(found, part)
     if not (isinstance(found, type) and issubclass(found, BaseException)): raise border.Malformed
     return found
 
 EVERYBODYS = (types.FunctionType, types.BuiltinFunctionType, type)
+COMMON = frozenset("builtins collections decimal fractions datetime array pathlib _decimal _collections".split())   # modules whose classes do no more than hold data
 
 def standard(x):
     "Module and name of a function or class of the standard library, which every process has for itself."
@@ -386,25 +416,29 @@ def standard(x):
     if place.partition(".")[0] not in sys.stdlib_module_names: return None
     return (place, name) if getattr(sys.modules.get(place), name, None) is x else None
 
-def own_object(place, name=""):
-    "This process's own module, or function or class in it."
+def own_object(place, name="", wary=False):
+    "This process's own module, or function or class in it; who is wary takes from a stranger's word only classes that hold data."
     import importlib
+    if wary and (place not in COMMON if name else place.partition(".")[0] not in sys.stdlib_module_names): raise border.Malformed
     found = importlib.import_module(place)
-    return getattr(found, name) if name else found
+    if not name: return found
+    found = getattr(found, name)
+    if wary and (type(found) is not type or issubclass(found, BaseException)): raise border.Malformed
+    return found
 
-# %% ../nbs/00_harness.ipynb #a321ddbd
+# %% ../nbs/00_harness.ipynb #0b998619
 class Remote:
     "An object of another process."
-    __slots__ = ("_wire", "_number", "_kind", "__name__")
-    def __init__(self, wire, number, kind, name):
-        for slot, value in zip(Remote.__slots__, (wire, number, kind, name or kind)): object.__setattr__(self, slot, value)
+    __slots__ = ("_wire", "_number", "_kind", "__name__", "_like")
+    def __init__(self, wire, number, kind, name, like=False):
+        for slot, value in zip(Remote.__slots__, (wire, number, kind, name or kind, like)): object.__setattr__(self, slot, value)
     def __call__(self, *args, **named_args): return self._wire.request("call", self, *args, **named_args)
     def __getattr__(self, name): return self._wire.request("getattr", self, name)
     def __setattr__(self, name, value): self._wire.request("setattr", self, name, value)
     def __delattr__(self, name): self._wire.request("delattr", self, name)
     def __bool__(self): return self._kind == "function" or bool(self._wire.request("bool", self))
     def __contains__(self, x): return any(v is x or v == x for v in self)
-    def __hash__(self): return self._wire.request("hash", self)
+    def __hash__(self): return hash(self._wire.request("base", self)) if self._like else self._wire.request("hash", self)
     def __instancecheck__(self, x): return self._wire.request("isinstance", x, self) is True
     def __subclasscheck__(self, x): return self._wire.request("issubclass", x, self) is True
     def __exit__(self, *error): return self._wire.request("exit", self)
@@ -413,17 +447,42 @@ class Remote:
 def forward(cls, verb):
     setattr(cls, f"__{verb}__", lambda self, *args: self._wire.request(verb, self, *args))
 
-def compare(cls, verb):
-    setattr(cls, f"__{verb}__", lambda self, x: self._wire.request(verb, self, x) if type(x) is Remote else NotImplemented)
+def compare(cls, verb): # with data: as the number, text or container that it extends, if it does
+    def compared(self, x):
+        if type(x) is Remote: return self._wire.request(verb, self, x)
+        return VERBS[verb](self._wire.request("base", self), x) if self._like else NotImplemented
+    setattr(cls, f"__{verb}__", compared)
+
+def reckon(cls, verb): # with data: the same; what it makes itself of a number must not turn into one
+    def reckoned(self, x):
+        if type(x) is Remote: return self._wire.request(verb, self, x)
+        if self._like: return VERBS[verb](self._wire.request("base", self), x)
+        return mixed(self._wire, self._wire.request(verb, self, x))
+    setattr(cls, f"__{verb}__", reckoned)
+
+def mixed(wire, found):
+    if type(found) is not Remote: raise TypeError("what a program makes of a number and an object of its own is no data")
+    wire.mixed.add(found._number)
+    return found
+
+def alone(cls, verb): # of one object
+    def done(self, *args):
+        found = self._wire.request(verb, self, *args)
+        if self._number in self._wire.mixed and type(found) is not str: return mixed(self._wire, found)
+        return found
+    setattr(cls, f"__{verb}__", done)
 
 ALIKE = "eq ne lt le gt ge".split()
 ARITHMETIC = "add sub mul truediv floordiv mod pow and or xor lshift rshift matmul".split()
-ALONE = "len iter str repr abs neg pos invert int float complex index round reversed enter dir getitem setitem delitem format divmod".split()
+NUMBERS_OF = "abs neg pos invert int float complex index round".split()
+ALONE = "len iter str repr reversed enter dir getitem setitem delitem format".split()
 
 def remote_class():
     "Complete `Remote`; done in a process that uses it."
     for verb in ALIKE: compare(Remote, verb)
-    for verb in (*ARITHMETIC, *(f"r{v}" for v in ARITHMETIC), *ALONE): forward(Remote, verb)
+    for verb in (*ARITHMETIC, *(f"r{v}" for v in ARITHMETIC)): reckon(Remote, verb)
+    for verb in NUMBERS_OF: alone(Remote, verb)
+    for verb in ALONE: forward(Remote, verb)
 
 def verbs():
     import operator
@@ -433,7 +492,7 @@ def verbs():
                   next=next, getattr=getattr, setattr=setattr, delattr=delattr, isinstance=isinstance, issubclass=issubclass)
     found["call"] = lambda f, *a, **k: f(*a, **k)
     found["enter"], found["exit"] = lambda x: type(x).__enter__(x), lambda x: type(x).__exit__(x, None, None, None)
-    found["await"] = awaited
+    found["await"], found["base"] = awaited, lambda x: border.plainly(border.base_of(type(x)), x)
     return found
 
 def awaited(coroutine):
@@ -445,7 +504,7 @@ async def remote_coroutine(wire, number):
 
 VERBS = {}
 
-# %% ../nbs/00_harness.ipynb #666c7d7a
+# %% ../nbs/00_harness.ipynb #f8e87a05
 ALIASES = dict(np="numpy", pd="pandas", plt="matplotlib.pyplot", scipy="scipy", numpy="numpy", pandas="pandas")
 
 class Names(dict):
@@ -458,17 +517,26 @@ class Names(dict):
 def used(code): # names in a code object and those within it
     return set(code.co_names).union(*(used(c) for c in code.co_consts if type(c) is types.CodeType))
 
+INDIRECT = frozenset("solution getattr eval exec globals locals vars importlib import_module __import__".split())   # by which a test may use names that it does not show
+
+class Solution(types.ModuleType):
+    "The program's module as tests see it: what they patch there is patched in the program."
+    def __setattr__(self, name, value):
+        if "_patch" in vars(self) and name in vars(self)["__all__"]: vars(self)["_patch"](name, value)
+        else: super().__setattr__(name, value)
+
 def names_for(code, wire):
     theirs = set(wire.request("names"))
-    mentioned = used(code) & theirs
-    alone = not mentioned - PRISTINE.keys()
-    theirs -= PRISTINE.keys() - (mentioned if alone else set())
-    module = types.ModuleType("solution")
+    mentioned, wire.stops = used(code) & theirs, bool(used(code) & {kind.__name__ for kind in ENDS})
+    only = not mentioned - PRISTINE.keys() and not used(code) & INDIRECT
+    theirs -= PRISTINE.keys() - (mentioned if only else set())
+    module = Solution("solution")
     scope = Names(__name__="solution", __builtins__=PRISTINE, __theirs__=theirs, __wire__=wire)
     def found(name):
         if name not in theirs: raise AttributeError(name)
         return wire.request("name", name)
     module.__getattr__, module.__all__ = found, sorted(n for n in theirs if not n.startswith("_"))
+    module._patch = lambda name, value: wire.request("patch", name, value)
     sys.modules["solution"] = sys.modules["__main__"] = module
     return scope
 
@@ -487,19 +555,19 @@ def tester(orders, report, to, back):
         if word in (b"memory", b"timeout"): wire.dead = word
         if word != b"wire" or length > 64 * border.MOST: raise border.Malformed
         return exactly(back, length)
-    wire = Wire(receive, lambda data: ask(to, data))
+    wire = Wire(receive, lambda data: ask(to, data), wary=True)
     order = asked(orders)
     (_limit[0], _), _random[0] = HEAD.unpack_from(order), True
     verdict, data = attempt(tested, order[HEAD.size:], wire)
     send(report, wire.dead or verdict, data)
     os._exit(0)
 
-# %% ../nbs/00_harness.ipynb #6b573fb0
+# %% ../nbs/00_harness.ipynb #e923d502
 REFUSED = frozenset("""gc.get_objects gc.get_referrers gc.get_referents sys._getframe sys.addaudithook sys.settrace sys.setprofile sys._current_frames sys._current_exceptions
     sys.monitoring.register_callback code.__new__ _thread.start_new_thread _thread.start_joinable_thread ctypes.dlopen ctypes.dlsym ctypes.cdata ctypes.addressof
     ctypes.string_at ctypes.call_function""".split())
 FRAMES = frozenset("tb_frame gi_frame cr_frame ag_frame f_code".split())
-NATIVE = frozenset("ctypes _ctypes _testcapi _testinternalcapi _testbuffer _xxsubinterpreters _interpreters _ctypes_test _tracemalloc sys builtins".split())
+NATIVE = frozenset("ctypes _ctypes _testcapi _testinternalcapi _testbuffer _xxsubinterpreters _interpreters _ctypes_test _tracemalloc _thread _signal sys builtins".split())
 _tampered = [False]
 
 def looking(): # code of the standard library that may look at its caller's frame
@@ -669,7 +737,7 @@ def clocked(spec, scope, budget):
 
 MEASURES = dict(cost=counted, memory=held, clock=clocked)
 
-# %% ../nbs/00_harness.ipynb #8a2da6ce
+# %% ../nbs/00_harness.ipynb #6ba59fd0
 def prepare_measure(kind):
     "Close the ways to the harness, before the program is loaded."
     global _tracemalloc
@@ -680,17 +748,19 @@ def prepare_measure(kind):
         own.add(queue.pop())
         queue += [c for code in own for c in code.co_consts if type(c) is types.CodeType and c not in own]
     for module in (signal, _signal): module.signal = None   # a handler is given a frame
+    import threading
+    for module, name in [(m, n) for m in (_thread, threading) for n in vars(m).copy() if n.lstrip("_") in ("start_new_thread", "start_new", "start_joinable_thread")]: setattr(module, name, None)
+    for kind in (Wire, Remote, Names, Solution, Kernel, border.Stranger, border.Items):   # a class can be found, and its methods know their module
+        for name in [n for n, f in vars(kind).items() if type(f) in (types.FunctionType, property)]: delattr(kind, name)
     if _monitoring: del sys.monitoring
     import tracemalloc   # a program may have it, but it stops nothing
-    for module, name in [(m, n) for m in (tracemalloc, sys.modules["_tracemalloc"]) for n in ("start", "stop", "reset_peak", "clear_traces")]: setattr(module, name, powerless)
+    for module, name in [(m, n) for m in (tracemalloc, sys.modules["_tracemalloc"]) for n in ("start", "stop", "reset_peak", "clear_traces")]: setattr(module, name, "".format)   # which takes anything and does nothing
     import _imp
     gate = builtin_gate(_imp.create_builtin)
     next(gate)
     _imp.create_builtin = gate.send
     for name in [n for n in sys.modules if n.startswith(("ctypes", "_ctypes"))]: del sys.modules[name]
     refuse(own, known)
-
-def powerless(*args): return None
 
 def builtin_gate(create):
     "Makes modules of the interpreter, but those with which a program could reach the harness. A generator, for its frame is out of reach."
@@ -707,7 +777,7 @@ def measured(body, scope):
     found = MEASURES[kind](call, scope, budget)
     return token + border.pack(found)
 
-# %% ../nbs/00_harness.ipynb #235ff2b7
+# %% ../nbs/00_harness.ipynb #9ed395d6
 def obey(inward, out):
     "Body of a child; never returns."
     try: orders(inward, out)
@@ -722,13 +792,16 @@ def orders(inward, out):
     scope, wire, most = module.__dict__, None, _limit[0]
     scope["__builtins__"] = BUILTINS   # what the program patches there is patched for it alone
     _random[0] = b"random" in first
+    _context[0] = None
     if measure: prepare_measure(measure)
     send(out, *attempt(load, first[HEAD.size:], scope))
+    if b"ecimal" in first: keep_context()
     del first
     while True:
         body = asked(inward)
         order, body = body[:1], body[1:]
         if b"random" in body: _random[0] = True
+        if _context[0] and order != b"r": keep_context()
         if order == b"b": _limit[0], wire = most, None   # a tester begins
         elif order == b"r":
             wire = wire or wire_to(inward, out, scope)
@@ -748,7 +821,7 @@ def wire_to(inward, out, scope):
     "The child's end of the wire to a tester."
     remote_class()
     VERBS.update(verbs())
-    VERBS["name"], VERBS["names"] = scope.__getitem__, lambda: [n for n in scope if type(n) is str and n not in ("__builtins__", "__name__", "__doc__", "__loader__", "__spec__", "__package__")]
+    VERBS["name"], VERBS["patch"], VERBS["names"] = scope.__getitem__, scope.__setitem__, lambda: [n for n in scope if type(n) is str and n not in ("__builtins__", "__name__", "__doc__", "__loader__", "__spec__", "__package__")]
     def receive():
         data = asked(inward)
         return data
@@ -850,7 +923,7 @@ def rehearse():
         for fd in (inward, said, out): os.close(fd)
     del sys.modules["solution"]
 
-# %% ../nbs/00_harness.ipynb #b55e1930
+# %% ../nbs/00_harness.ipynb #66ff6a8c
 START = """
 import sys; sys.path.insert(0, {home!r})
 import builtins, importlib.util as u
@@ -858,6 +931,5 @@ for n in ("border", "containment", "harness"):
     s = u.find_spec("codedpo_nb." + n); m = u.module_from_spec(s)
     m.__builtins__ = dict(vars(builtins)); sys.modules[s.name] = m; setattr(sys.modules["codedpo_nb"], n, m); s.loader.exec_module(m)
 z = m.zygote; del m, s, u, n, builtins
-body, fds = z(*{arguments!r}); del z
-body(*fds)
+(lambda found: found[0](*found[1]))(vars().pop("z")(*{arguments!r}))
 """

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['PROFILES', 'MORE', 'VERSION', 'LACKING', 'GOOD', 'KNOWN', 'ATTEMPTS', 'ALLOWED', 'LOOP', 'Limits', 'counters',
-           'command', 'Server', 'Pool', 'answers_of', 'renew', 'bury', 'opened', 'bar', 'lacks', 'installed', 'execute',
-           'Result', 'run', 'self_test', 'evaluate', 'carried', 'cost', 'memory', 'clock', 'check', 'main']
+           'command', 'Server', 'Pool', 'answers_of', 'patience', 'renew', 'bury', 'opened', 'bar', 'lacks',
+           'installed', 'execute', 'Result', 'run', 'self_test', 'evaluate', 'carried', 'cost', 'memory', 'clock',
+           'check', 'main']
 
 # %% ../nbs/00_sandbox.ipynb #c9e423ac
 import json, os, platform, select, subprocess, sys
@@ -126,7 +127,7 @@ class Pool:
         while self.servers: self.servers.pop().close()
         if self.other: self.other.close()
 
-# %% ../nbs/00_sandbox.ipynb #ab753b26
+# %% ../nbs/00_sandbox.ipynb #737d5417
 def answers_of(pool, jobs):
     "Deal `jobs` to the servers; yields `(job, answer)` as they come."
     queue = list(reversed(jobs))
@@ -138,12 +139,18 @@ def answers_of(pool, jobs):
                 server.give([queue.pop() for _ in range(min(size, len(queue)))])
         busy = {s.inbox: s for s in pool.servers if s.busy}
         if not busy: return
-        for fd in select.select(list(busy), [], [])[0]:
+        ready = select.select(list(busy), [], [], max(map(patience, busy.values())))[0]
+        for server in () if ready else busy.values(): server.process.kill()   # they are silent beyond all limits of what they do
+        for fd in ready:
             server = busy[fd]
             replies = server.take()
             if replies is None: yield from bury(pool, server, queue); continue
             for job, answer in replies:
                 yield job, answer
+
+def patience(server) -> float:
+    "Seconds in which a server must have said something."
+    return 60 + 2 * sum((len(job["todo"]) + 2) * (job.get("wall", 600) + 5) for job in server.busy)
 
 def renew(pool, server):
     server.close()

@@ -10,7 +10,7 @@ __all__ = ['FRAME', 'SIZE', 'HEAD', 'NAME', 'CLOCK', 'TIMER', 'PROF', 'SEED', 'L
            'named', 'attempt', 'keep_context', 'load', 'NotPlainData', 'evaluated', 'called', 'crossing', 'asked_value',
            'only_called', 'plain_value', 'even', 'sum_of', 'as_floats', 'many', 'truth', 'joined', 'Gone', 'Wire',
            'allowed', 'within', 'unchanged', 'fill', 'text', 'ancestry', 'error_class', 'standard', 'own_object',
-           'Remote', 'forward', 'compare', 'reckon', 'mixed', 'alone', 'remote_class', 'verbs', 'awaited',
+           'Remote', 'forward', 'compare', 'reckon', 'mixed', 'alone', 'remote_class', 'verbs', 'told', 'awaited',
            'remote_coroutine', 'Names', 'used', 'Solution', 'names_for', 'tested', 'tester', 'looking', 'refuse',
            'Late', 'counted', 'traced', 'monitored', 'held', 'fresh', 'open_event', 'reader', 'timer', 'loops',
            'clocked', 'prepare_measure', 'builtin_gate', 'measured', 'obey', 'orders', 'signed', 'wire_to',
@@ -194,7 +194,7 @@ def joined(test, scope):
     exec(compile(test.decode("utf-8", "surrogatepass"), "<test>", "exec", dont_inherit=True), fresh)
     return b""
 
-# %% ../nbs/00_harness.ipynb #2fade8a7
+# %% ../nbs/00_harness.ipynb #e6ec8573
 class Gone(BaseException): "The process at the other end has ended, or speaks nonsense."
 
 class Wire:
@@ -205,6 +205,7 @@ class Wire:
     def __init__(self, receive, send, wary=False):
         self.receive, self.send, self.dead, self.wary, self.mixed = receive, send, b"", wary, set()
         self.stops = False   # whether a test names `StopIteration` itself
+        self.streams = sys.stdout, sys.stdin, builtins.input
         self.turn = _thread.RLock()   # one request at a time, whichever thread asks
         self.objects, self.numbers, self.known, self.classes = [], {}, {}, {}
         self.forget()
@@ -340,6 +341,15 @@ class Wire:
         if isinstance(value, ENDS) and verb != "next" and not self.stops: value = RuntimeError(f"it raised {type(value).__name__}")   # which would end a loop of the test
         raise value
 
+    def call(self, function, *args, **named_args):
+        "A call, with the standard streams that the test has put in place of its own."
+        out, given, asker = sys.stdout is not self.streams[0], sys.stdin is not self.streams[1], builtins.input is not self.streams[2]
+        if not self.wary or not (out or given or asker): return self.request("call", function, *args, **named_args)
+        fine, value, said = self.request("told", sys.stdin.read() if given else None, builtins.input if asker else None, function, *args, **named_args)
+        if out and type(said) is str: sys.stdout.write(said)
+        if fine is True: return value
+        raise value if isinstance(value, BaseException) and not isinstance(value, ENDS) else RuntimeError("it ended an iteration")
+
     def serve(self, data):
         "Answer a request of the other side."
         verb, names, *args = self.values(data)
@@ -425,13 +435,13 @@ def own_object(place, name="", wary=False):
     if wary and (type(found) is not type or issubclass(found, BaseException)): raise border.Malformed
     return found
 
-# %% ../nbs/00_harness.ipynb #0b998619
+# %% ../nbs/00_harness.ipynb #2d6749f2
 class Remote:
     "An object of another process."
     __slots__ = ("_wire", "_number", "_kind", "__name__", "_like")
     def __init__(self, wire, number, kind, name, like=False):
         for slot, value in zip(Remote.__slots__, (wire, number, kind, name or kind, like)): object.__setattr__(self, slot, value)
-    def __call__(self, *args, **named_args): return self._wire.request("call", self, *args, **named_args)
+    def __call__(self, *args, **named_args): return self._wire.call(self, *args, **named_args)
     def __getattr__(self, name): return self._wire.request("getattr", self, name)
     def __setattr__(self, name, value): self._wire.request("setattr", self, name, value)
     def __delattr__(self, name): self._wire.request("delattr", self, name)
@@ -491,8 +501,22 @@ def verbs():
                   next=next, getattr=getattr, setattr=setattr, delattr=delattr, isinstance=isinstance, issubclass=issubclass)
     found["call"] = lambda f, *a, **k: f(*a, **k)
     found["enter"], found["exit"] = lambda x: type(x).__enter__(x), lambda x: type(x).__exit__(x, None, None, None)
+    found["told"] = told
     found["await"], found["base"] = awaited, lambda x: border.plainly(border.base_of(type(x)), x)
     return found
+
+def told(given, asker, function, *args, **named_args):
+    "`(whether it returned, value or exception, what it printed)` of a call that reads what the test gives."
+    import io
+    kept, said = (sys.stdout, sys.stdin, builtins.input), io.StringIO()
+    sys.stdout = said
+    if given is not None: sys.stdin = io.StringIO(given)
+    if asker is not None: builtins.input = asker
+    try: fine, value = True, function(*args, **named_args)
+    except Gone: raise
+    except BaseException as error: fine, value = False, error
+    finally: sys.stdout, sys.stdin, builtins.input = kept
+    return fine, value, said.getvalue()[:1 << 16]
 
 def awaited(coroutine):
     import asyncio
@@ -503,7 +527,7 @@ async def remote_coroutine(wire, number):
 
 VERBS = {}
 
-# %% ../nbs/00_harness.ipynb #f8e87a05
+# %% ../nbs/00_harness.ipynb #baf9ddb9
 ALIASES = dict(np="numpy", pd="pandas", plt="matplotlib.pyplot", scipy="scipy", numpy="numpy", pandas="pandas")
 
 class Names(dict):
@@ -521,8 +545,12 @@ INDIRECT = frozenset("solution getattr eval exec globals locals vars importlib i
 class Solution(types.ModuleType):
     "The program's module as tests see it: what they patch there is patched in the program."
     def __setattr__(self, name, value):
-        if "_patch" in vars(self) and name in vars(self)["__all__"]: vars(self)["_patch"](name, value)
-        else: super().__setattr__(name, value)
+        if name not in vars(self).get("_theirs", ()): return super().__setattr__(name, value)
+        vars(self)["_first"].setdefault(name, getattr(self, name))
+        vars(self)["_patch"](name, value)
+    def __delattr__(self, name): # as a patch ends that found the name by asking
+        if name not in vars(self).get("_first", ()): return super().__delattr__(name)
+        vars(self)["_patch"](name, vars(self)["_first"].pop(name))
 
 def names_for(code, wire):
     theirs = set(wire.request("names"))
@@ -535,7 +563,7 @@ def names_for(code, wire):
         if name not in theirs: raise AttributeError(name)
         return wire.request("name", name)
     module.__getattr__, module.__all__ = found, sorted(n for n in theirs if not n.startswith("_"))
-    module._patch = lambda name, value: wire.request("patch", name, value)
+    module._patch, module._first, module._theirs = lambda name, value: wire.request("patch", name, value), {}, theirs
     sys.modules["solution"] = sys.modules["__main__"] = module
     return scope
 

@@ -385,6 +385,31 @@ def test_self_test_and_weak_containment(monkeypatch):
     with pytest.raises(SandboxError, match="level="): Pool(1)
 
 
+STREAMS = """
+def greet(name): print('Hello,', name)
+def add():
+    a, b = int(input('a? ')), int(input('b? '))
+    print(a + b)
+def total():
+    import sys
+    return sum(int(line) for line in sys.stdin)
+def shout():
+    print('before')
+    raise ValueError('after')
+def helper(x): return x
+def use(x): return helper(x) + 1
+"""
+
+def test_tests_put_their_own_streams_and_functions_in_place(pool):
+    tests = ["import io\nfrom contextlib import redirect_stdout\nout = io.StringIO()\nwith redirect_stdout(out): greet('you')\nassert out.getvalue() == 'Hello, you\\n'",
+             "import io, sys\nsys.stdin = io.StringIO('1\\n2\\n')\nassert total() == 3",
+             "import io, sys\nfrom unittest.mock import patch\nwith patch('builtins.input', side_effect=['3', '4']), patch('sys.stdout', new_callable=io.StringIO) as out: add()\nassert out.getvalue() == '7\\n'",
+             "import io, sys\nsys.stdout = out = io.StringIO()\ntry: shout()\nexcept ValueError as e: assert str(e) == 'after' and out.getvalue() == 'before\\n'\nelse: assert False",
+             "from unittest.mock import patch\nwith patch('solution.helper', return_value=41): assert use(1) == 42\nassert use(1) == 2",
+             "import io\nfrom contextlib import redirect_stdout\nout = io.StringIO()\nwith redirect_stdout(out): greet('you')\nassert out.getvalue() == 'Hello, me\\n'"]
+    assert run([STREAMS], [tests], pool=pool).verdicts == [["pass"] * 5 + ["fail"]]
+
+
 # ------------------------------------------------------------------ sockets of every kind, and native code where a profile has it
 
 SOCKETS = dict(udp="AF_INET, socket.SOCK_DGRAM", raw="AF_INET, socket.SOCK_RAW", inet6="AF_INET6, socket.SOCK_STREAM", datagrams="AF_UNIX, socket.SOCK_DGRAM",

@@ -206,7 +206,7 @@ def is_idle(node) -> bool: # a statement
 
 def pieces(text: str) -> list:
     "The lines of a text, each piece from a line at the margin to the next such line."
-    lines, found, inside = text.split("\n"), [], False
+    lines, found = text.split("\n"), []
     below = [""] * (len(lines) + 1)
     for i in range(len(lines) - 1, -1, -1): below[i] = lines[i] if lines[i].strip() else below[i + 1]
     for i, line in enumerate(lines):

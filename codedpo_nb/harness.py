@@ -55,7 +55,7 @@ def asked(fd) -> bytes:
     _unread[0] = data[end:]
     return data[4:end]
 
-# %% ../nbs/00_harness.ipynb #5a367347
+# %% ../nbs/00_harness.ipynb #b08aaa30
 NAME, CLOCK, TIMER, PROF, SEED = type.__dict__["__name__"].__get__, time.thread_time, signal.setitimer, int(signal.ITIMER_PROF), random.seed
 _limit, _random = [1.0], [True]   # CPU seconds of an attempt; whether anybody says "random", so that the numbers have to start anew
 
@@ -66,7 +66,7 @@ def named(error) -> bytes:
 
 def attempt(do, *what):
     "`(verdict, data)` of a function of the harness that lets the program run."
-    verdict, data, error, start = b"pass", b"", None, CLOCK()
+    verdict, data, start = b"pass", b"", CLOCK()
     try:
         TIMER(PROF, _limit[0])   # stays set: each attempt begins with a new one, and no time passes between them
         if _random[0]: SEED(0)
@@ -589,7 +589,7 @@ def tester(orders, report, to, back):
     send(report, wire.dead or verdict, data)
     os._exit(0)
 
-# %% ../nbs/00_harness.ipynb #e923d502
+# %% ../nbs/00_harness.ipynb #d94c2a8e
 REFUSED = frozenset("""gc.get_objects gc.get_referrers gc.get_referents sys._getframe sys.addaudithook sys.settrace sys.setprofile sys._current_frames sys._current_exceptions
     sys.monitoring.register_callback code.__new__ _thread.start_new_thread _thread.start_joinable_thread ctypes.dlopen ctypes.dlsym ctypes.cdata ctypes.addressof
     ctypes.string_at ctypes.call_function""".split())
@@ -598,7 +598,7 @@ NATIVE = frozenset("ctypes _ctypes _testcapi _testinternalcapi _testbuffer _xxsu
 _tampered = [False]
 
 def looking(): # code of the standard library that may look at its caller's frame
-    import collections, enum, typing, dataclasses, warnings, functools
+    import collections, enum, typing, dataclasses
     known = [collections.namedtuple, *(f for m in (typing, enum, dataclasses) for f in vars(m).values() if type(f) is types.FunctionType)]
     known += [f for c in (enum.EnumMeta, enum.Enum) for f in vars(c).values() if type(f) is types.FunctionType]
     return frozenset(f.__code__ for f in known)

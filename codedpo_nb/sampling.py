@@ -6,7 +6,7 @@
 __all__ = ['extract_code', 'extract_tests', 'batches', 'Answer', 'cut_share', 'answer_batch', 'sample']
 
 # %% ../nbs/00_sampling.ipynb #1900d9f9
-import itertools, re
+import itertools
 from .answers import read_answer, read_tests
 from .records import progress, stream
 

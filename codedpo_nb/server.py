@@ -9,8 +9,8 @@ __all__ = ['WORD', 'OUTPUT', 'GRACE', 'cached_test', 'TIMER', 'VIRTUAL', 'WHOLE'
            'with_tester', 'listen', 'case_of', 'set_step', 'output', 'accepted', 'truth_step', 'start', 'stretch',
            'judge', 'bare', 'send_message', 'receive_message', 'limit_memory', 'serve']
 
-# %% ../nbs/00_server.ipynb #e9aebae7
-import array, base64, hashlib, json, marshal, os, re, select, signal, socket, struct, subprocess, sys, time
+# %% ../nbs/00_server.ipynb #ba43e168
+import array, base64, json, marshal, os, re, select, signal, socket, struct, subprocess, sys, time
 from contextlib import contextmanager
 from functools import lru_cache
 

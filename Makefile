@@ -39,7 +39,7 @@ test: $(READY)
 export: $(READY)
 	$(BIN)/nbdev-export
 	$(BIN)/nbdev-clean
-	$(BIN)/python -c "from codedpo_nb.report import readme; readme()"
+	$(BIN)/python -c "from codedpo_nb.running.report import readme; readme()"
 
 readme: export
 

@@ -2,7 +2,7 @@
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=["="])
@@ -18,7 +18,7 @@ setup(
     author=meta["author"],
     keywords=[word.strip() for word in meta["keywords"].split(",")],
     license="Apache-2.0",
-    packages=[meta["lib_path"]],
+    packages=find_packages(include=[meta["lib_path"], meta["lib_path"] + ".*"]),
     python_requires=">=" + meta["min_python"],
     install_requires=meta["requirements"].split(),
     extras_require={"dev": meta["dev_requirements"].split()},

@@ -10,14 +10,14 @@ many stages were killed, seconds_killed (all its calls together), how many files
 import argparse, json, os, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 import pandas as pd, yaml
-from codedpo_nb.records import digest, load_register, root
-from codedpo_nb.runner import find_stages, load_profile
+from codedpo_nb.running.records import digest, load_register, root
+from codedpo_nb.running.runner import find_stages, load_profile
 
-QUICK, QUICK_STAGES = dict(threads=1, documents=200, hidden=64, layers=1, vocabulary=600, n_seeds=10, n_tasks=4), ["00_model", "01_seed"]
+QUICK, QUICK_STAGES = dict(threads=1, documents=200, hidden=64, layers=1, vocabulary=600, n_seeds=10, n_tasks=4), ["00_base", "01_seed"]
 
 def command(base, *options):
     "A call of the runner for the profile in the folder `base`, in a process group of its own."
-    code = "import sys; from codedpo_nb.runner import main; sys.exit(main())"
+    code = "import sys; from codedpo_nb.running.runner import main; sys.exit(main())"
     return subprocess.Popen([sys.executable, "-c", code, "--profile", str(base/f"{base.name}.yaml"), *options], env=os.environ | dict(CODEDPO_ROOT=str(base)),
                             cwd=base, stderr=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -89,7 +89,7 @@ def asked(python, what, found):
     return json.loads(done.stdout.splitlines()[-1]), None
 
 def ours(found):
-    from codedpo_nb.curation import alike
+    from codedpo_nb.training.curation import alike
     began = time.process_time()
     twins = alike(found, LEAST)
     return dict(cpu=time.process_time() - began, twins=twins)
@@ -130,7 +130,7 @@ def by_all_pairs(found):
 def languages(folder, out):
     "How often the language of a solution of HumanEvalPack is guessed right."
     from codedpo_nb.benchmarks import read_rows
-    from codedpo_nb.curation import language
+    from codedpo_nb.training.curation import language
     names, lines = dict(cpp="c++", js="javascript"), [("language", "solutions", "right", "taken for")]
     files = sorted((folder/"humanevalpack").glob("*.jsonl.gz"))
     if not files: return print(f"{folder/'humanevalpack'} is absent, so guessed languages are not checked") or []
@@ -150,8 +150,8 @@ def languages(folder, out):
 
 def code_alpaca(folder, out, figures, examples):
     "The funnel on Code Alpaca, and its pick beside random picks of equal size."
-    from codedpo_nb import curation as c
-    from codedpo_nb.records import rng, style
+    from codedpo_nb.training import curation as c
+    from codedpo_nb.running.records import rng, style
     path = folder/"codealpaca/code_alpaca_2k.jsonl.gz"
     if not path.is_file(): return print(f"{path} is absent, so the funnel is not tried on Code Alpaca; name the folder with --data or CODEDPO_DATA") or ()
     rows, (problems, missing) = c.alpaca(path), c.exams(folder)

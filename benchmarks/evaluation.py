@@ -133,7 +133,8 @@ def plain_copy(name, folder, home):
 def codegen_scores(folder, limit):
     "Rates of CodeGen-16B on HumanEval and HumanEval+, with bootstrap intervals over problems."
     import numpy as np
-    from codedpo_nb import benchmarks as b, records, suites
+    from codedpo_nb import benchmarks as b, suites
+    from codedpo_nb.running import records
     problems = {p["task_id"]: p for p in b.load("humaneval+", folder)}
     rows = codegen(folder)[:limit]
     with suites.Court(1) as court: found = suites.judge_plus([problems[t] for t, _ in rows], [s for _, s in rows], court, "solution")

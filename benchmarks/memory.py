@@ -4,7 +4,7 @@
 
 The measured peak is the largest resident size that Linux reports for the process while it trains (VmHWM), less what it was before the model was read, after a
 minute model had been trained to load all libraries. The C library is told to give every freed block above 64 KiB back, so that resident is what is in use. The
-plan is `codedpo_nb.memory.plan`. Rows are as long as the sequence, and every token is learnt.
+plan is `codedpo_nb.training.memory.plan`. Rows are as long as the sequence, and every token is learnt.
 
 The last line is one JSON object."""
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from codedpo_nb import memory
+from codedpo_nb.training import memory
 
 SETTINGS = [dict(hidden=384, layers=4, vocab=2048, tuning=t, checkpointing=c, length=n, batch=b)
             for t, c, n, b in (("full", False, 256, 4), ("full", True, 256, 4), ("full", False, 64, 2), ("lora", False, 256, 4), ("lora", True, 256, 4),
@@ -60,7 +60,7 @@ def measure(hidden, layers, vocab, **how):
     "Measured and planned bytes of one setting; called in a process of its own."
     import torch
     from codedpo_nb import sft
-    from codedpo_nb.model import train_tokenizer
+    from codedpo_nb.world.model import train_tokenizer
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, sft.calm():
         folder, tokenizer = Path(folder), train_tokenizer(["a b c"], 300)

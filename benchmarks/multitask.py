@@ -1,4 +1,4 @@
-"""Several tasks in one model: what the weightings of `00_multitask` do on the scale model, beside one model for each task.
+"""Several tasks in one model: what the weightings of `training/multitask` do on the scale model, beside one model for each task.
 
     python benchmarks/multitask.py [--quick] [--seeds 2] [--base FOLDER] [--work FOLDER]
 
@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 
-from codedpo_nb import model as models, sft
-from codedpo_nb.corpus import ASSERTIONS, mutate, reference_solution, solution, test_document
-from codedpo_nb.multitask import WEIGHTINGS
-from codedpo_nb.records import Journal, digest, rng, root, stream
-from codedpo_nb.sampling import extract_code, extract_tests, sample
+from codedpo_nb.world import model as models
+from codedpo_nb import sft
+from codedpo_nb.world.corpus import ASSERTIONS, mutate, reference_solution, solution, test_document
+from codedpo_nb.training.multitask import WEIGHTINGS
+from codedpo_nb.running.records import Journal, digest, rng, root, stream
+from codedpo_nb.world.sampling import extract_code, extract_tests, sample
 from codedpo_nb.sandbox import Pool, run
 from codedpo_nb.statistics import pooled, reading
-from codedpo_nb.tasks import apply, chain_of, literal, random_args, reference_tests, task_space
+from codedpo_nb.world.tasks import apply, chain_of, literal, random_args, reference_tests, task_space
 
 SIZES = dict(code=240, test=120, repair=96, output=24)
 HOW = dict(lr=5e-4, epochs=2, batch=8, keep="last")
@@ -226,7 +227,7 @@ def arguments():
 
 def main():
     args = arguments()
-    if not (args.base/"config.json").exists(): sys.exit(f"{args.base} holds no model: run `codedpo-run --profile laptop --only 00_model` first, or name a folder with --base")
+    if not (args.base/"config.json").exists(): sys.exit(f"{args.base} holds no model: run `codedpo-run --profile laptop --only 00_base` first, or name a folder with --base")
     torch.set_num_threads(1)
     sizes = {kind: max(8, n // 10) for kind, n in SIZES.items()} if args.quick else SIZES
     study = Study(args.base, args.work/("quick" if args.quick else "full"), sizes, *((8, 4) if args.quick else (HELD_OUT, PROBLEMS)))

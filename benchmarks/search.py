@@ -10,10 +10,10 @@ import argparse, json, sys
 from pathlib import Path
 import numpy as np, pandas as pd, torch
 from scipy import stats
-from codedpo_nb import model as models
+from codedpo_nb.world import model as models
 from codedpo_nb.dpo import fit_dpo
 from codedpo_nb.eval import bootstrap, costs, difference, generate, judge, per_problem, scale_problems, scale_tasks, speed_summary, speed_ups, cost_of
-from codedpo_nb.records import Journal, Run, digest, rng, root, stream
+from codedpo_nb.running.records import Journal, Run, digest, rng, root, stream
 from codedpo_nb.sft import fit_sft, split
 
 SFT = [dict(lr=lr, epochs=epochs, batch=16) for lr, epochs in ((3e-4, 5), (5e-4, 5), (1e-3, 5), (2e-3, 5), (1e-3, 10))]

@@ -22,9 +22,9 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import AutoModelForCausalLM, TrainerCallback, get_linear_schedule_with_warmup
 
 from codedpo_nb import dpo, sft
-from codedpo_nb.corpus import code_document
-from codedpo_nb.model import fresh_model, save, train_tokenizer
-from codedpo_nb.tasks import task_space
+from codedpo_nb.world.corpus import code_document
+from codedpo_nb.world.model import fresh_model, save, train_tokenizer
+from codedpo_nb.world.tasks import task_space
 
 SFT_BATCH, PAIRS, BETA, WEIGHT = 16, 8, .1, 5.
 

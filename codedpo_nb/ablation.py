@@ -17,7 +17,7 @@ import numpy as np
 
 from .efficiency import READINGS, draw_pair
 from .eval import bootstrap, clustered, cost_of, costs, difference, evaluate, generate, judge, per_problem, reading, speed_summary, speed_ups
-from .records import fingerprint, rng, stream
+from .running.records import fingerprint, rng, stream
 from .selfverify import RANKERS, as_preference, correctness_pairs
 
 # %% ../nbs/07_ablation.ipynb #567c25b7
@@ -87,7 +87,7 @@ def train(objective: str, # 'sft', or an objective of stage 05
 def train_and_judge(run: tuple, pairs: list, model_path, folder, # the model is removed after its answers are judged
                     problems: list, sft: dict, preference: dict, **answers) -> dict: # arguments of `eval.evaluate`
     "One finished run: estimate of pass@1 for each problem, and kinds of failure."
-    from codedpo_nb import model as models
+    from codedpo_nb.world import model as models
     train(run[1], pairs, model_path, folder, sft, preference)
     rows = evaluate(" ".join(map(str, run)), *models.load(folder), problems, **answers)
     shutil.rmtree(folder)

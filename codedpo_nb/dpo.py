@@ -19,13 +19,13 @@ from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from . import sandbox, syntax
-from .model import ShowProgress, load, load_tokenizer, quiet
-from .records import fingerprint, rng, stream
-from .sampling import extract_code, sample
+from .world.model import ShowProgress, load, load_tokenizer, quiet
+from .running.records import fingerprint, rng, stream
+from .world.sampling import extract_code, sample
 from .sft import (Watch, adapter, bare, calm, check_rows, common, finish, kept_step, log_probabilities, name_rows, origin, refuse, split,
                             training_tokenizer, workspace)
 from .statistics import bootstrap
-from .tasks import reference_tests
+from .world.tasks import reference_tests
 
 # %% ../nbs/05_dpo.ipynb #8c744320
 def dpo_loss(w: float, # log-ratio of the chosen answer

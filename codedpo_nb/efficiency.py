@@ -16,7 +16,8 @@ import ast, math
 import numpy as np
 
 # %% ../nbs/03_efficiency.ipynb #041ffe2d
-from . import border, sandbox
+from .isolation import border
+from . import sandbox
 from .efficiency_suites import eff_at_k, effibench, enamel_score
 from .selfverify import PAIR, as_preference, best_first, bootstrap, canonical_source, kendall, pair_rows, relative, spearman
 from .syntax import DEEPEST, depth, tree
@@ -55,8 +56,8 @@ def scaled_calls(task: dict, n: int, # calls
                  size: int, seed: int=0) -> list:
     "Calls of the task's function on `n` random inputs of `size` elements; none for a task without a generator of inputs."
     import random
-    from codedpo_nb import tasks
-    from codedpo_nb.records import stream
+    from codedpo_nb.world import tasks
+    from codedpo_nb.running.records import stream
     if not task.get("chain"): return []
     return tasks.large_calls(task, n, random.Random(stream(seed, "large calls", task["task_id"], size)), size)
 

@@ -15,13 +15,13 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from . import sandbox
-from .answers import read_answer
+from .problems.answers import read_answer
 from .benchmarks import STOPS, answer_in, assemble, cut, is_message, is_whole, mark, pass_at_k, problem
-from .corpus import reference_solution
-from .records import stream
-from .sampling import extract_code, sample
+from .world.corpus import reference_solution
+from .running.records import stream
+from .world.sampling import extract_code, sample
 from .statistics import bootstrap, clustered, difference, mcnemar, reading, wilson
-from .tasks import SPLITS, apply, chain_of, large_calls, literal, reference_tests, task_space, write_task
+from .world.tasks import SPLITS, apply, chain_of, large_calls, literal, reference_tests, task_space, write_task
 
 # %% ../nbs/06_eval.ipynb #93c41ce8
 EDGES = dict(L=([], [0], [3, 3, 3], [-1, -4, -2]), S=("", "a", "bbb", "aeiou"), C=({}, {"a": 0}, {"c": 5, "b": 5}), I=(1, 2, 5))

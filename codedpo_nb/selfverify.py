@@ -17,7 +17,7 @@ from collections import Counter
 from functools import lru_cache, partial, wraps
 from pathlib import Path
 import numpy as np
-from .curation import exam_index, repeats_exam, token_grams
+from .training.curation import exam_index, repeats_exam, token_grams
 from .syntax import tree
 
 # %% ../nbs/02_selfverify.ipynb #d2759fd7

@@ -25,10 +25,10 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, EarlyStopping
 from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.utils import FusedCausalLMOutput
-from . import multitask
-from .chat import BROKEN, blank, broken, echoed
-from .model import ShowProgress, control_texts, end_tokens, fast_bf16, load_tokenizer, newest_checkpoint, quiet, save, turn_end, turn_start
-from .records import ArtefactError, DiskFullError, digest, fingerprint, no_space, shown, stream, write_text
+from .training import multitask
+from .training.chat import BROKEN, blank, broken, echoed
+from .world.model import ShowProgress, control_texts, end_tokens, fast_bf16, load_tokenizer, newest_checkpoint, quiet, save, turn_end, turn_start
+from .running.records import ArtefactError, DiskFullError, digest, fingerprint, no_space, shown, stream, write_text
 from .statistics import bootstrap
 
 # %% ../nbs/04_sft.ipynb #51494e56

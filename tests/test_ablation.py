@@ -4,8 +4,10 @@ import random
 import numpy as np
 import pytest
 
-from codedpo_nb import ablation, eval as evaluation, records, tasks
-from codedpo_nb.corpus import code_document, reference_solution, mutate, test_document as document_of_tests
+from codedpo_nb import ablation, eval as evaluation
+from codedpo_nb.running import records
+from codedpo_nb.world import tasks
+from codedpo_nb.world.corpus import code_document, reference_solution, mutate, test_document as document_of_tests
 from codedpo_nb.selfverify import correctness_pairs, self_validation
 
 
@@ -150,7 +152,7 @@ def test_costs_are_compared_on_what_both_solved():
 
 @pytest.mark.parametrize("objective", ["sft", "dpo+sft"])
 def test_a_run_is_trained_judged_and_leaves_no_weights(tmp_path, objective):
-    model = pytest.importorskip("codedpo_nb.model")
+    model = pytest.importorskip("codedpo_nb.world.model")
     some, r = tasks.task_space(0)["test"][:24], random.Random(0)
     docs = [code_document(t, r, .5, 0.) for t in some] + [document_of_tests(t, r, 0.) for t in some]
     tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)
@@ -164,7 +166,7 @@ def test_a_run_is_trained_judged_and_leaves_no_weights(tmp_path, objective):
 
 
 def test_a_chain_of_a_regime_is_trained_and_judged(tmp_path):
-    model = pytest.importorskip("codedpo_nb.model")
+    model = pytest.importorskip("codedpo_nb.world.model")
     some, r = tasks.task_space(0)["test"][:16], random.Random(0)
     docs = [code_document(t, r, .5, 0.) for t in some]
     tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)

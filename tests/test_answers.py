@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from codedpo_nb import answers as A, benchmarks as B, languages as L, sandbox
+from codedpo_nb.problems import answers as A
+from codedpo_nb import benchmarks as B, languages as L, sandbox
 from codedpo_nb.benchmarks import BenchmarkError
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
@@ -284,7 +285,9 @@ def test_canonical_answers_to_ds1000_in_messages_are_found():
 
 @pytest.mark.parametrize("case", HARM)
 def test_nothing_harms_the_stages(case):
-    from codedpo_nb import curation, efficiency, seed, selfverify, sampling
+    from codedpo_nb.training import curation
+    from codedpo_nb import efficiency, seed, selfverify
+    from codedpo_nb.world import sampling
     text = HARM[case][:20_000]
     for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, selfverify.canonical_source, B.longest_code): read(text), read(fenced(text))
     selfverify.distinct_tests([text], "f"), selfverify.sampled_assertions([text]), efficiency.calls_of(text, "f")

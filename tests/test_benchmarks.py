@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from codedpo_nb import benchmarks as B, oracles, sandbox, suites
+from codedpo_nb import benchmarks as B, sandbox, suites
+from codedpo_nb.problems import oracles
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 SIZES = {"humaneval": 164, "humaneval+": 164, "mbpp": 974, "mbpp-sanitized": 427, "mbpp+": 378}

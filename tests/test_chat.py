@@ -4,7 +4,7 @@ import gzip, json
 import pytest
 from hypothesis import given, strategies as st
 
-from codedpo_nb import chat
+from codedpo_nb.training import chat
 
 END = chat.END
 ROUNDS = [dict(role="system", content="Be brief.", chat_round_id=0), dict(role="human", content="Double x.", chat_round_id=1),
@@ -94,7 +94,7 @@ def test_a_split_that_is_none_is_refused(shares):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     "A base model: its tokenizer ends documents with <|endoftext|> and has no template."
-    from codedpo_nb.model import fresh_model, save, train_tokenizer
+    from codedpo_nb.world.model import fresh_model, save, train_tokenizer
     tok = train_tokenizer([m["content"] for m in ROUNDS] * 20 + ["user assistant system"], 300)
     tok.eos_token, tok.chat_template = "<|endoftext|>", None
     save(fresh_model(tok, 32, 1), tok, tmp_path_factory.mktemp("base")/"model")
@@ -109,7 +109,7 @@ def trainer(path, rows, folder, **how):
     from datasets import Dataset
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
-    from codedpo_nb.model import quiet
+    from codedpo_nb.world.model import quiet
     args = SFTConfig(str(folder), **chat.ON_ANSWERS, **how, bf16=False, use_cpu=True, activation_checkpointing=False, report_to="none", disable_tqdm=True, save_strategy="no")
     return quiet(SFTTrainer(str(path), args, train_dataset=Dataset.from_list([dict(messages=r) for r in rows]), processing_class=AutoTokenizer.from_pretrained(path)))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from codedpo_nb import curation as C
+from codedpo_nb.training import curation as C
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 
@@ -131,9 +131,9 @@ def test_answers_that_fail_their_own_tests_go():
 @pytest.fixture(scope="module")
 def tiny():
     import torch
-    from codedpo_nb.corpus import corpus
-    from codedpo_nb.model import fresh_model, train_tokenizer
-    from codedpo_nb.tasks import task_space
+    from codedpo_nb.world.corpus import corpus
+    from codedpo_nb.world.model import fresh_model, train_tokenizer
+    from codedpo_nb.world.tasks import task_space
     torch.set_num_threads(1)
     docs = list(corpus(task_space(0)["train"], 12, 0, tests=0))
     tok = train_tokenizer([d["prompt"] + d["answer"] for d in docs], 350)
@@ -143,7 +143,7 @@ def tiny():
 def by_library(model, tok, prompt, answer):
     "Perplexity from the loss that the library computes from labels, a row at a time."
     import torch
-    from codedpo_nb.model import chat
+    from codedpo_nb.world.model import chat
     ask, said = (tok(t, add_special_tokens=False).input_ids for t in (chat(tok, prompt), answer + tok.eos_token))
     with torch.no_grad(): return math.exp(model(torch.tensor([ask + said]), labels=torch.tensor([[-100] * len(ask) + said])).loss.item())
 
@@ -156,7 +156,7 @@ def test_difficulty_is_the_ratio_of_perplexities(tiny):
 
 def test_a_request_that_helps_lowers_difficulty(tiny):
     import torch
-    from codedpo_nb.model import encode, fresh_model
+    from codedpo_nb.world.model import encode, fresh_model
     _, tok, _ = tiny
     asked = [dict(prompt=p, answer=a) for p, a in (("one", "return nums nums nums"), ("two", "def def def def"))]
     model = fresh_model(tok, 32, 1)
@@ -216,5 +216,5 @@ def test_a_random_pick_is_described_like_the_curated_one():
 
 
 def test_import_is_light():
-    code = "import sys, codedpo_nb.curation, codedpo_nb.chat; sys.exit(any(m in sys.modules for m in ('torch', 'datasets', 'pandas', 'transformers')))"
+    code = "import sys, codedpo_nb.training.curation, codedpo_nb.training.chat; sys.exit(any(m in sys.modules for m in ('torch', 'datasets', 'pandas', 'transformers')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from codedpo_nb import dpo, sft
-from codedpo_nb.corpus import code_document, mutate
-from codedpo_nb.model import fresh_model, load, save, train_tokenizer
-from codedpo_nb.records import digest
-from codedpo_nb.tasks import task_space
+from codedpo_nb.world.corpus import code_document, mutate
+from codedpo_nb.world.model import fresh_model, load, save, train_tokenizer
+from codedpo_nb.running.records import digest
+from codedpo_nb.world.tasks import task_space
 
 torch.set_num_threads(1)
 HOW = dict(beta=.2, lr=1e-3, epochs=3, batch=6)
@@ -135,7 +135,7 @@ def test_sampled_answers_are_logged_at_both_ends_and_disturb_nothing(pairs, tiny
 
 
 def test_a_model_that_writes_right_programs_passes(pairs, tiny, monkeypatch):
-    from codedpo_nb.corpus import reference_solution
+    from codedpo_nb.world.corpus import reference_solution
     task = task_space(0)["valid"][0]
     said = [reference_solution(task), "def broken(:", "def wrong(): pass"]
     monkeypatch.setattr(dpo, "sample", lambda *args, **how: [said])

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from codedpo_nb import border, efficiency as ef, sandbox, tasks
+from codedpo_nb.isolation import border
+from codedpo_nb import efficiency as ef, sandbox
+from codedpo_nb.world import tasks
 from codedpo_nb.benchmarks import pass_at_k
 
 quick = settings(max_examples=60, deadline=None)
@@ -31,9 +33,9 @@ def test_calls_of():
 
 def test_calls_do_what_the_assertions_do():
     task = tasks.task_space(0)["seed"][1]
-    from codedpo_nb.corpus import reference_solution, test_document
+    from codedpo_nb.world.corpus import reference_solution, test_document
     import random
-    from codedpo_nb.sampling import extract_tests
+    from codedpo_nb.world.sampling import extract_tests
     snippets = extract_tests(test_document(task, random.Random(1), 0)["answer"])
     calls = [c for s in snippets for c in ef.calls_of(s, task["name"])]
     found = sandbox.evaluate([reference_solution(task)], calls, workers=1)[0]

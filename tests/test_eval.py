@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from codedpo_nb import corpus, eval as evaluation, records, tasks
+from codedpo_nb.world import corpus, tasks
+from codedpo_nb import eval as evaluation
+from codedpo_nb.running import records
 
 SOME = evaluation.scale_tasks("test", 5) + evaluation.scale_tasks("hard", 3)
 PROBLEMS = evaluation.scale_problems("test", 5) + evaluation.scale_problems("hard", 3)
@@ -147,7 +149,7 @@ class Words:
 
 def counting(monkeypatch, stop=None):
     "Replace the model: every text is noted when it is answered, and answer number `stop` interrupts before its batch is done."
-    from codedpo_nb import sampling
+    from codedpo_nb.world import sampling
     asked = []
     def answer_batch(model, tokenizer, texts, temperature, longest, seed):
         if stop is not None and len(asked) >= stop: raise KeyboardInterrupt
@@ -158,7 +160,7 @@ def counting(monkeypatch, stop=None):
 
 
 def test_interrupted_anywhere_no_answer_is_drawn_and_no_program_run_twice(tmp_path, monkeypatch):
-    from codedpo_nb import sampling
+    from codedpo_nb.world import sampling
     batches = sampling.batches
     monkeypatch.setattr(sampling, "batches", lambda lengths, n, size: batches(lengths, n, 7))
     ask = lambda journal: evaluation.generate("m", None, Words(), PROBLEMS, 5, journal=journal)

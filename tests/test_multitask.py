@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from codedpo_nb import multitask as mt, sft
+from codedpo_nb.training import multitask as mt
+from codedpo_nb import sft
 from test_sft import HOW, message, rows, tiny  # noqa: F401  fixtures
 
 torch.set_num_threads(1)

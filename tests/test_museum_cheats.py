@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from codedpo_nb import benchmarks, border, sandbox, suites, syntax
+from codedpo_nb import benchmarks, sandbox, suites, syntax
+from codedpo_nb.isolation import border
 from codedpo_nb.sandbox import Limits
 
 QUICK = Limits(cpu=0.25, first=0, wall=1, memory=256, timeouts=2)

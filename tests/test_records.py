@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from codedpo_nb import records
-from codedpo_nb.records import ArtefactError, DiskFullError, Run
+from codedpo_nb.running import records
+from codedpo_nb.running.records import ArtefactError, DiskFullError, Run
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def child(code, **env):
 def test_stream_is_63_bits_and_stable():
     values = {records.stream(seed, "a", i) for seed in range(5) for i in range(200)}
     assert len(values) == 1000 and all(0 <= v < 2**63 for v in values)
-    code = "from codedpo_nb.records import stream; print(stream(3, 'x', 1))"
+    code = "from codedpo_nb.running.records import stream; print(stream(3, 'x', 1))"
     assert len({child(code, PYTHONHASHSEED=str(h)).communicate()[0] for h in (0, 1)}) == 1
 
 
@@ -64,7 +64,7 @@ def test_full_disk_leaves_the_old_file_and_no_rubbish(run):
     path = run.write("rows.jsonl", [dict(a=1)])
     code = f"""
         import resource, sys
-        from codedpo_nb.records import *
+        from codedpo_nb.running.records import *
         run = Run("smoke", "02_selfverify", {{}}, home={str(run.home)!r})
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)) # as a full disk would, at 20 kB
         for attempt in (lambda: run.write("rows.jsonl", [dict(a="x"*1000)]*100), lambda: run.journal("loop").append(1, "y"*30_000)):
@@ -81,7 +81,7 @@ def test_full_disk_leaves_the_old_file_and_no_rubbish(run):
 def test_journal_survives_kill(run):
     code = f"""
         import time
-        from codedpo_nb.records import Run
+        from codedpo_nb.running.records import Run
         journal = Run("smoke", "02_selfverify", {{}}, home={str(run.home)!r}).journal("loop", key=1)
         for i in range(10**6): journal.append(("task", i), dict(y=i*i)); print(i, flush=True)
     """
@@ -110,7 +110,7 @@ def test_journal_drops_a_torn_tail_and_another_key(run, monkeypatch):
 
 def test_registers_take_many_writers(run):
     code = """
-        from codedpo_nb.records import Run
+        from codedpo_nb.running.records import Run
         run = Run("smoke", "02_selfverify", {}, home=%r)
         for i in range(20): run.write(f"%s-{i}.jsonl", [dict(i=i)])
     """
@@ -122,7 +122,7 @@ def test_figures_are_the_same_bytes_in_two_processes(run):
     code = """
         import matplotlib; matplotlib.use("Agg")
         import matplotlib.pyplot as plt
-        from codedpo_nb.records import Run, style
+        from codedpo_nb.running.records import Run, style
         style()
         fig, ax = plt.subplots()
         ax.bar([1, 2], [3, 4], hatch="/", label="x"); ax.fill_between([0, 1], [0, 1]); ax.legend(); ax.set_title("ünï")

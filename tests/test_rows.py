@@ -2,8 +2,9 @@
 import pytest
 import torch
 
-from codedpo_nb import chat, dpo, sft
-from codedpo_nb.model import fresh_model, save, train_tokenizer
+from codedpo_nb.training import chat
+from codedpo_nb import dpo, sft
+from codedpo_nb.world.model import fresh_model, save, train_tokenizer
 from test_turns import SHAPES, tokenizer
 
 torch.set_num_threads(1)

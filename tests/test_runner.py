@@ -4,9 +4,9 @@ import csv, io, json, os, re, signal, subprocess, sys, time
 import psutil
 import pytest
 
-from codedpo_nb import runner
-from codedpo_nb.records import ArtefactError, DiskFullError, load_register
-from codedpo_nb.runner import BadInput, Locked, StageFailed
+from codedpo_nb.running import runner
+from codedpo_nb.running.records import ArtefactError, DiskFullError, load_register
+from codedpo_nb.running.runner import BadInput, Locked, StageFailed
 
 
 def notebook(path, parameters, *code):
@@ -23,7 +23,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-START = "from codedpo_nb.records import start, progress\nrun = start({0!r}, profile, seed, **{1})"
+START = "from codedpo_nb.running.records import start, progress\nrun = start({0!r}, profile, seed, **{1})"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def results(base, profile="smoke"):
 def command(base, *args, **options):
     # A shell starts background jobs with interrupts ignored, and children inherit that: the tests themselves may run in such a job.
     options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    return subprocess.Popen([sys.executable, "-c", "import sys; from codedpo_nb.runner import main; sys.exit(main())", *args], cwd=base, text=True,
+    return subprocess.Popen([sys.executable, "-c", "import sys; from codedpo_nb.running.runner import main; sys.exit(main())", *args], cwd=base, text=True,
                             env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(runner.root())}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
@@ -258,7 +258,7 @@ def test_spoiled_times_are_no_times(base, text):
 
 
 def test_too_few_open_files_are_one_sentence(base):
-    code = "import resource, sys; from codedpo_nb.runner import main; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); sys.exit(main([]))"
+    code = "import resource, sys; from codedpo_nb.running.runner import main; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); sys.exit(main([]))"
     done = subprocess.run([sys.executable, "-c", code], cwd=base, text=True, capture_output=True, env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(runner.root())})
     assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("codedpo-run: This process may open 20 files") and "Traceback" not in done.stderr
 
@@ -394,8 +394,9 @@ def test_seeds_run_the_chain_once_each_and_pool_the_tables(seeded):
 
 def test_rates_are_pooled_over_runs_and_problems(tmp_path):
     "A table with its problems' numbers: the interval is that of `statistics.pooled`, and wider than the runs' own where the runs differ."
-    from codedpo_nb import report, statistics
-    from codedpo_nb.records import Run, rng
+    from codedpo_nb.running import report
+    from codedpo_nb import statistics
+    from codedpo_nb.running.records import Run, rng
     draw = rng(3, "rates")
     for crossed in (True, False):
         table = [{f"t{i + 40 * k * (not crossed)}": float(draw.random() < p) for i in range(40)} for k, p in enumerate((.2, .5, .8))]
@@ -415,7 +416,7 @@ def test_rates_are_pooled_over_runs_and_problems(tmp_path):
 
 
 def test_a_rate_nobody_has_is_left_open():
-    from codedpo_nb import report
+    from codedpo_nb.running import report
     assert report.pooled_rates([{"a": [{}], "b": [dict(p=1.)]}, {"a": [dict(p=1.)]}]) == {"a": [None], "a, from": [None], "a, to": [None]}
 
 

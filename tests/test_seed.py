@@ -131,7 +131,7 @@ def test_impossible_requests_are_explained(seeds, n, words):
 
 
 def test_task_space_uses_the_vocabulary():
-    tasks = pytest.importorskip("codedpo_nb.tasks")
+    tasks = pytest.importorskip("codedpo_nb.world.tasks")
     used = {c for op in tasks.OPS.values() for c in op.concepts}
     assert used and used <= set(seed.CONCEPTS)
 

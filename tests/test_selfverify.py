@@ -367,7 +367,7 @@ def test_pairs_say_where_they_come_from():
 def test_pairs_of_all_kinds_are_one_data_set(tmp_path):
     datasets = pytest.importorskip("datasets")
     from codedpo_nb import efficiency
-    from codedpo_nb.records import Run
+    from codedpo_nb.running.records import Run
     row = dict(task_id="t", prompt="Write f.", solutions=["x = 1", "x = 2"], code_scores=[.3, .1])
     made = dict(correctness=sv.correctness_pairs([row], stage="02_selfverify", ranker="r", seed=1), bare=sv.correctness_pairs([row]),
                 efficiency=efficiency.efficiency_pairs([row], [dict(task_id="t", candidates=[0, 1], cost=[2 ** 53 + 1, 2 ** 60 + 3])]),

@@ -7,10 +7,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from codedpo_nb import sft
-from codedpo_nb.corpus import code_document
-from codedpo_nb.model import fresh_model, load, save, train_tokenizer
-from codedpo_nb.records import digest
-from codedpo_nb.tasks import task_space
+from codedpo_nb.world.corpus import code_document
+from codedpo_nb.world.model import fresh_model, load, save, train_tokenizer
+from codedpo_nb.running.records import digest
+from codedpo_nb.world.tasks import task_space
 
 torch.set_num_threads(1)
 HOW = dict(lr=3e-3, epochs=4, batch=8)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.stats import binomtest
 
-from codedpo_nb import records, seed, statistics as S
+from codedpo_nb.running import records
+from codedpo_nb import seed, statistics as S
 
 
 def test_import_is_light():

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from codedpo_nb import server
+from codedpo_nb.isolation import server
 
 PLAIN = [f"assert f({i}) == {i}" for i in range(8)]
 STRANGE = "class A:\n    def __lt__(self, other): return True\ndef f(x): return A() if x == 3 else x"
@@ -41,7 +41,7 @@ TESTS = dict(
 
 @pytest.fixture(scope="module")
 def zygote():
-    zygote = server.Zygote(str(Path(server.__file__).parent.parent))
+    zygote = server.Zygote(str(Path(server.__file__).parents[2]))
     yield zygote
     zygote.close()
 

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from codedpo_nb import chat, model as house, sampling, sft
+from codedpo_nb.training import chat
+from codedpo_nb.world import model as house, sampling
+from codedpo_nb import sft
 from codedpo_nb.eval import generate
-from codedpo_nb.model import CHATML, end_tokens, fresh_model, load, model_ends, save, token_ids, train_tokenizer, turn_start
-from codedpo_nb.records import Journal
+from codedpo_nb.world.model import CHATML, end_tokens, fresh_model, load, model_ends, save, token_ids, train_tokenizer, turn_start
+from codedpo_nb.running.records import Journal
 
 torch.set_num_threads(1)
 TEXTS = ["def f(x):\n    return x + 1", "user assistant system Write a function. ### Instruction: Response: USER: </s> <s> [INST]"]

@@ -1,5 +1,5 @@
 """The house is in order: metadata agree, notebooks are clean and exported, nothing heavy is imported, no machine's paths are in it."""
-import ast, configparser, json, re, shutil, subprocess, sys, tomllib
+import ast, configparser, importlib.util, json, re, shutil, subprocess, sys, tomllib
 from pathlib import Path
 
 import pytest
@@ -130,3 +130,31 @@ def test_committed_outputs_are_small_and_hold_no_checkpoints():
     assert sum(path.stat().st_size for path in files) < 10 * 2**20
     assert not [path for path in files if "artefacts" in path.parts or path.suffix in (".safetensors", ".bin", ".pt")]
     assert {path.relative_to(ROOT).parts[1] for path in files} <= {"laptop"}
+
+
+# ------------------------------------------------------------------ the drawing and the code
+
+spec = importlib.util.spec_from_file_location("house", ROOT/"benchmarks/house.py")
+house = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(house)
+
+
+def test_foundations_import_no_stage_and_stages_no_other():
+    assert [sentence for sentence in house.look()["wrong"] if " imports the stage " in sentence] == []
+
+
+def test_nobody_uses_what_is_private_to_isolation():
+    assert [sentence for sentence in house.look()["wrong"] if " private " in sentence] == []
+
+
+def test_the_house_has_floors_and_names_mean_one_thing():
+    assert house.look()["wrong"] == []
+
+
+def test_the_house_sees_what_breaks_its_rules():
+    tree = house.ast.parse("from .isolation import server\nfrom .isolation.border import _x\nserver.weary()")
+    taken = house.imports("sandbox", tree, {"isolation.server", "isolation.border"})
+    assert taken == {("isolation.server", None), ("isolation.border", "_x")}
+    assert house.used(tree, taken) == {("isolation.server", "weary")}
+    assert house.floors(dict(a={"b"}, b={"c"}, c=set())) == (dict(a=2, b=1, c=0), None)
+    assert house.floors(dict(a={"b"}, b={"a"}))[1] == "a -> b -> a"

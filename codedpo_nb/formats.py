@@ -17,10 +17,14 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from . import sandbox, suites
-from .problems.answers import TAG, defines, opening, read_answer, tree
-from .benchmarks import BenchmarkError, answer_in, content, load, pass_at_k, problem
+from .benchmarks import load
+from .problems.answers import TAG, defines, opening, read_answer
+from .problems.extraction import answer_in
+from .problems.record import BenchmarkError, pass_at_k
+from .problems.sources import content
 from .running.records import brief, destination, file_error, journal_file, no_space, write_text, writing
 from .statistics import clustered, wilson
+from .syntax import tree
 
 # %% ../nbs/formats.ipynb #bccdf550
 class FormatError(ValueError):

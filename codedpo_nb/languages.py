@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from .isolation import containment, crossing, harness, server
 from . import sandbox
+from .isolation import containment, crossing, harness, server
 from .problems.answers import blocks, message, outside, own, read_answer
+from .problems.record import BenchmarkError
+from .problems.sources import cache_folder, data_folder, is_remote, read_rows, remote_file
 
 # %% ../nbs/languages.ipynb #f7d0d4a3
 LANGUAGES = dict(python="Python", js="JavaScript", java="Java", cpp="C++", go="Go", rust="Rust")
@@ -26,18 +28,8 @@ def _known(language):
     if language not in LANGUAGES: raise ValueError(f"unknown language {language!r}; choose one of {', '.join(LANGUAGES)}")
     return language
 
-def _rows_of(path):
-    "Rows of a JSON Lines file, each with the place it came from."
-    import gzip
-    from codedpo_nb.benchmarks import BenchmarkError
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-        for n, line in enumerate(file, 1):
-            try: yield f"{path}, line {n}", json.loads(line)
-            except ValueError as error: raise BenchmarkError(f"{path}, line {n}: no JSON ({error}); download the file again") from None
-
 # %% ../nbs/languages.ipynb #bd8418d2
 def _file_of(language, folder):
-    from codedpo_nb.benchmarks import BenchmarkError, data_folder
     folder = data_folder(folder)
     if folder is None: raise BenchmarkError(f"no data for HumanEvalPack in {language}: set CODEDPO_DATA to a folder that holds humanevalpack/{language}.jsonl.gz, "
                                             "or pass a folder or the hub name 'bigcode/humanevalpack'")
@@ -49,13 +41,12 @@ def _file_of(language, folder):
 def load(language,      # key of `LANGUAGES`
          source=None):  # folder, hub name such as "bigcode/humanevalpack", address as for `benchmarks.load`, or None for CODEDPO_DATA
     "HumanEvalPack in one language: rows of the data set, each with `language`."
-    from codedpo_nb.benchmarks import BenchmarkError, is_remote, located, read_rows
     hub = isinstance(source, str) and re.fullmatch(r"[\w-]+/[\w.-]+", source) and not os.path.isdir(source)
     if hub:
         from datasets import load_dataset
         found = [(f"{source}, row {i}", dict(row)) for i, row in enumerate(load_dataset(source, _known(language), split="test"))]
-    elif is_remote(source): found = read_rows(located(f"humanevalpack/{_known(language)}", source))
-    else: found = list(_rows_of(_file_of(_known(language), source)))
+    elif is_remote(source): found = read_rows(remote_file(f"humanevalpack/{_known(language)}", source))
+    else: found = read_rows(_file_of(_known(language), source))
     for where, row in found:
         for field in _FIELDS + ["import", "test_setup"] * (language == "go"):
             if not isinstance(row.get(field), str): raise BenchmarkError(f"{where}: the field {field!r} is {'no text' if field in row else 'missing'}")
@@ -297,7 +288,6 @@ def _find_go():
 _DEBIAN = "/usr/share/gocode/src"   # where Debian's packages put the sources of Go modules
 
 def _prepared(language):
-    from codedpo_nb.benchmarks import cache_folder
     return cache_folder()/"languages"/language
 
 # %% ../nbs/languages.ipynb #2da679aa

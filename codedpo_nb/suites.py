@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['PACKED', 'EVALPLUS', 'ENOUGH', 'LIMITS', 'IN_PROCESS', 'ALLOWED', 'IMPORTED', 'NOT_JUDGED', 'RULES', 'WHY', 'WORDS',
-           'outcome', 'Court', 'run_by_limits', 'at_once', 'input_by_input', 'judge_sets', 'ground_truth', 'judge_plus',
-           'wanting', 'known', 'warm', 'judge_tests', 'imported', 'judge', 'judged_by', 'rules', 'noting', 'in_words',
-           'reasons', 'untrusted', 'share', 'without_last', 'lenient']
+           'outcome', 'Court', 'run_by_limits', 'packed', 'pack_problems', 'case_of', 'one_by_one', 'at_once',
+           'input_by_input', 'judge_sets', 'ground_truth', 'judge_plus', 'wanting', 'known', 'warm', 'judge_tests',
+           'imported', 'judge', 'judged_by', 'rules', 'noting', 'in_words', 'reasons', 'untrusted', 'share',
+           'without_last', 'lenient']
 
 # %% ../nbs/suites.ipynb #d2dafc54
-import ast, re, sys, textwrap
+import ast, base64, json, marshal, re, sys, textwrap
 from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,7 +18,10 @@ from functools import cache
 
 # %% ../nbs/suites.ipynb #d41085f3
 from . import sandbox, syntax
-from .benchmarks import BENCHMARKS, BenchmarkError, assemble, one_by_one, origin, pack, truth_program
+from .benchmarks import BENCHMARKS
+from .problems import oracles
+from .problems.record import BenchmarkError, assemble, truth_program
+from .problems.sources import origin
 
 # %% ../nbs/suites.ipynb #f0107864
 def outcome(verdicts: list) -> str: # of the sandbox
@@ -49,23 +53,53 @@ def run_by_limits(programs: list, tests: list, limits: list, court, kind="test",
         for i, row in zip(places, rows): out[i] = outcome([word for word, _ in row])
     return out
 
+# %% ../nbs/suites.ipynb #e4c0de937
+def packed(values: list) -> str:
+    "Plain data as text that fits into JSON."
+    return base64.b64encode(marshal.dumps(values, 2)).decode()
+
+def pack_problems(
+    problems: list, # of EvalPlus
+    **kwargs,       # of `sandbox.execute`: limits, workers, journal, progress, pool
+) -> list:
+    """For each problem `(base, plus)`, dictionaries: `item` is the sandbox's test of all inputs, and `count` their number.
+
+    `longest` and `total` are CPU seconds of the canonical solution on one and on all inputs; `decided` is the most for packing one output."""
+    asked = [[json.dumps(dict(name=p["entry_point"], inputs=packed([marshal.dumps(tuple(a), 2) for a in inputs]), not_none=p["entry_point"] in oracles.NOT_NONE)) for inputs in p["inputs"]] for p in problems]
+    rows, _ = sandbox.execute("truth", [p["prompt"] + p["canonical"] for p in problems], asked, **kwargs)
+    for p, row in zip(problems, rows):
+        for verdict, _ in row:
+            if verdict != "pass": raise BenchmarkError(f"{p['task_id']}: the canonical solution does not run here ({verdict}), so nothing can be compared with it")
+    return [tuple(case_of(p, json.loads(text)) for _, text in row) for p, row in zip(problems, rows)]
+
+def case_of(p: dict, found: dict) -> dict: # problem; what the sandbox found out
+    "One set of inputs of a problem with its outputs."
+    common = dict(name=p["entry_point"], source=p["prompt"] + p["canonical"], atol=p["atol"])
+    return dict(item=json.dumps(common | dict(floats=found["floats"], cases=found["cases"])), **{k: found[k] for k in ("longest", "total", "decided")})
+
+def one_by_one(item: str) -> list: # from `pack_problems`
+    "The items of each single input of an item."
+    spec = json.loads(item)
+    cases = marshal.loads(base64.b64decode(spec["cases"]))
+    return [json.dumps(spec | dict(cases=packed([case]), floats=int(i < spec["floats"]))) for i, case in enumerate(cases)]
+
 # %% ../nbs/suites.ipynb #c259bbc2
 PACKED = ("humaneval+", "mbpp+")
 EVALPLUS = sandbox.Limits(cpu=1.0, first=0, wall=10.0, memory=4096, timeouts=1)
 ENOUGH = 0.25   # CPU seconds in which nearly every right answer has done all inputs
 
-def at_once(case: dict) -> sandbox.Limits: # from `pack`
+def at_once(case: dict) -> sandbox.Limits: # from `pack_problems`
     "Limits for all inputs together. Whoever keeps them keeps the limit of each input; a right answer that exceeds them runs again."
     one = input_by_input(case).cpu
     return replace(EVALPLUS, cpu=min(one, max(ENOUGH, 2 * case["total"] + case["decided"])) if case["total"] <= .8 * one else ENOUGH)
 
-def input_by_input(case: dict) -> sandbox.Limits: # from `pack`
+def input_by_input(case: dict) -> sandbox.Limits: # from `pack_problems`
     "Limits for one input, as in EvalPlus; a comparison, for which the canonical solution may have to run, gets its time as well."
     seconds = round(max(EVALPLUS.cpu, 4 * case["longest"]) + 2 * case["decided"], 1)
     return replace(EVALPLUS, cpu=seconds, wall=10 * seconds)
 
 # %% ../nbs/suites.ipynb #bba579b9
-def judge_sets(cases: list,   # (n,) from `pack`
+def judge_sets(cases: list,   # (n,) from `pack_problems`
                sources: list, # (n,) programs
                court) -> list:
     "Outcome of each program on its set of inputs."
@@ -77,10 +111,10 @@ def judge_sets(cases: list,   # (n,) from `pack`
     return out
 
 def ground_truth(problems: list, court, journal=None) -> dict: # of EvalPlus; path, to compute it once only
-    "Canonical outputs of each problem by its task id, as from `pack`."
+    "Canonical outputs of each problem by its task id, as from `pack_problems`."
     unique = list({p["task_id"]: p for p in problems}.values())
     limits = sandbox.Limits(cpu=300, first=0, wall=3000, memory=4096)
-    return dict(zip((p["task_id"] for p in unique), pack(unique, limits=limits, pool=court.pool(), journal=journal or court.journal)))
+    return dict(zip((p["task_id"] for p in unique), pack_problems(unique, limits=limits, pool=court.pool(), journal=journal or court.journal)))
 
 def judge_plus(problems: list, answers: list, court, form=None, packed=None) -> list: # `packed`: from `ground_truth`
     "`(base, plus)` of each answer to a problem of EvalPlus; `(n,)` each. The plus inputs are run only if the base inputs passed."

@@ -7,6 +7,8 @@ import pytest
 from codedpo_nb.problems import answers as A
 from codedpo_nb import benchmarks as B, languages as L, sandbox
 from codedpo_nb.benchmarks import BenchmarkError
+from codedpo_nb.problems.extraction import longest_code
+from codedpo_nb.syntax import tree
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 F = "def f(x):\n    return x + 1"
@@ -66,7 +68,7 @@ def outcomes():
 @pytest.mark.parametrize("case", ODD)
 def test_an_odd_but_right_message_is_right(case, outcomes):
     code, word, _, _ = outcomes[case]
-    assert word == "pass" and A.defines(A.tree(code), "f") == 2, code
+    assert word == "pass" and A.defines(tree(code), "f") == 2, code
 
 @pytest.mark.parametrize("case", [c for c in ODD if c not in ("lambda", "annotated", "between backticks")])
 def test_an_odd_message_is_right_without_a_name_as_well(case, outcomes):
@@ -78,7 +80,7 @@ def test_an_odd_message_is_right_without_a_name_as_well(case, outcomes):
 @pytest.mark.parametrize("text", ["<think>\n" + fenced(F), "I cannot do that.", fenced("pip install f", "bash"), fenced("def f(x):\n    return x +"), "", "```", "```python\n```", fenced("print(f(1))"), "<think>"])
 def test_no_answer_is_found_where_there_is_none(text):
     found = A.read_answer(text, "f")
-    assert not found.found and A.defines(A.tree(found.code), "f") == 0
+    assert not found.found and A.defines(tree(found.code), "f") == 0
 
 def test_what_was_cut_is_said():
     cut = lambda text, name="f": set(A.read_answer(text, name).cut)
@@ -289,7 +291,7 @@ def test_nothing_harms_the_stages(case):
     from codedpo_nb import efficiency, seed, selfverify
     from codedpo_nb.world import sampling
     text = HARM[case][:20_000]
-    for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, selfverify.canonical_source, B.longest_code): read(text), read(fenced(text))
+    for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, selfverify.canonical_source, longest_code): read(text), read(fenced(text))
     selfverify.distinct_tests([text], "f"), selfverify.sampled_assertions([text]), efficiency.calls_of(text, "f")
     for row in [dict(language=l, entry_point="f", prompt="f", declaration="f", test="") for l in L.LANGUAGES]: L.complete(row, text, chat=True)
     for benchmark, form in (("humaneval", "completion"), ("mbpp", "solution"), ("ds1000", "quoted"), ("livecodebench", "quoted"), ("bigcodebench", "completion")):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from codedpo_nb import benchmarks as B, formats as F
+from codedpo_nb.problems.sources import content
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 DEMO = [B.problem(f"Demo/{i}", "demo", f'def f{i}(x):\n    "Add {i}."\n', f"f{i}", [f"assert f{i}(1) == {1 + i}"], f"    return x + {i}\n",
@@ -361,7 +362,7 @@ def test_a_full_disk_keeps_earlier_results(scored, monkeypatch, capfd):
 
 def test_packed_files_are_unpacked_to_a_bound(tmp_path, monkeypatch):
     monkeypatch.setattr(F, "UNPACKED", 2 ** 20)
-    monkeypatch.setattr(B.content, "__defaults__", (2 ** 20,))
+    monkeypatch.setattr(content, "__defaults__", (2 ** 20,))
     for what in (b"\0" * 2 ** 21, b"\n" * 2 ** 21, b" " * 2 ** 21, json.dumps(LINE).encode() * 2 ** 16):
         for name in ("a.jsonl.gz", "a.json.gz"):
             (tmp_path/name).write_bytes(gzip.compress(what))

@@ -44,7 +44,7 @@ def test_import_is_light():
 def test_bad_data_are_named(tmp_path):
     with pytest.raises(BenchmarkError, match="no HumanEvalPack in go below .*put humanevalpack/go.jsonl.gz there"): L.load("go", tmp_path)
     (tmp_path/"go.jsonl").write_text("{\n")
-    with pytest.raises(BenchmarkError, match="go.jsonl, line 1: no JSON"): L.load("go", tmp_path)
+    with pytest.raises(BenchmarkError, match="go.jsonl line 1 is not JSON"): L.load("go", tmp_path)
     (tmp_path/"go.jsonl").write_text(json.dumps(dict.fromkeys(L._FIELDS, "")) + "\n")
     with pytest.raises(BenchmarkError, match="line 1: the field 'import' is missing"): L.load("go", tmp_path)
     with pytest.raises(ValueError, match="unknown language 'perl'"): L.load("perl", tmp_path)

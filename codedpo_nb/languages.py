@@ -538,42 +538,6 @@ impl Rng for ThreadRng {
 """
 _EMPTY = dict(rand=_RAND, regex="pub struct Regex;", md5="")   # without a crate, programs that import it and do not use it compile
 
-# %% ../nbs/languages.ipynb #7dca6d7e
-# socketpair, without which Java opens no file; sendto and recvfrom, by which rustc talks to the linker that it forks. A pair leads nowhere but to itself
-_PAIR = dict(x86_64=(53, 44, 45), aarch64=(199, 206, 207))
-
-def _also(language):
-    "Rules for calls that a server makes besides those of its profile."
-    machine, yes = os.uname().machine, containment.answer()
-    if machine not in _PAIR: return {}
-    calls = [444, 445, 446, *_PAIR[machine][:dict(java=1, rust=3).get(language, 0)]]   # Landlock's first, to pass on less than it has
-    return dict.fromkeys(calls, yes) | {containment.ARCH[machine][3]: _waiting()}
-
-def _waiting(): # ioctl: whether to wait for a pipe (FIONBIO), as rustc and node ask, and nothing else
-    return containment.load(containment.LOW[1]) + containment.either([0x5421], containment.answer(), containment.answer(25))
-
-# %% ../nbs/languages.ipynb #a5315118
-_OWN = "execve arch_prctl set_tid_address rt_sigaction epoll_wait epoll_ctl epoll_pwait eventfd2 epoll_create1 get_robust_list sched_getscheduler sched_getparam".split()
-
-def _strict(pid):
-    "The seccomp program of the process `pid` that runs a candidate, on top of that of its server."
-    machine = os.uname().machine
-    op, yes, no, calls = containment.op, containment.answer(), containment.answer(1), containment.calls_of(machine, "pure", "talk", "processes", "server", "files")
-    arch, opens, kills, ioctl, absent, *_ = containment.ARCH[machine]
-    allowed = [*containment.calls_of(machine, "pure").values(), *(calls[n] for n in _OWN if n in calls)] + [calls["fadvise64"], calls["rt_sigsuspend"]]
-    rules = dict.fromkeys(allowed, yes) | {n: containment.if_any(containment.LOW[at], containment.WRITING, containment.answer(13), yes) for n, at in opens.items()}
-    rules |= {n: containment.answer(38) for n in absent} | {ioctl: _waiting()}
-    rules |= {n: containment.load(containment.LOW[0]) + containment.either([pid], yes, no) for n in kills}
-    rules |= {calls["clone"]: containment.if_any(containment.LOW[0], 0x10000, yes, no), calls["prctl"]: containment.load(containment.LOW[0]) + containment.either([15], yes, no)}
-    rules[_PAIR[machine][0]] = yes   # where the server has it
-    own = yes   # reading its own limits: no process is named, and no place of new limits
-    for half in (containment.LOW[0], containment.LOW[2], containment.LOW[2] + 4): own = containment.if_any(half, 0xFFFFFFFF, no, own)
-    rules[calls["prlimit64"]] = own
-    ranges = [(0, no)] + [(n, rules.get(n, no)) for n in range(512)]
-    ranges = ranges[:1] + [r for before, r in zip(ranges, ranges[1:]) if r[1] != before[1]]
-    head = containment.load(4) + op(0x15, arch, 1, 0) + op(0x06, 0x80000000) + containment.load(0)
-    return head + containment.search(ranges + [(0x40000000, containment.answer(38))])
-
 # %% ../nbs/languages.ipynb #87fc326a
 def _rights(bench, places):
     "What a candidate may do with which files; of its own, it sees those in `places`."
@@ -593,10 +557,7 @@ def _become(bench, limits, places):
     containment.set_limits(CPU=int(limits.cpu + 0.999), AS=space)
     if places is None: return
     containment.set_limits(FSIZE=0, NOFILE=128, NPROC=256 if bench.kernel.namespaces else 1 << 40)
-    if bench.kernel.weak: return
-    if not containment.landlock(bench.kernel.libc, _rights(bench, places)): raise OSError("Landlock")
-    call, program = containment.filtering(_strict(os.getpid()))
-    if bench.kernel.prctl(*call): raise OSError("seccomp")
+    bench.kernel.confine_native(_rights(bench, places))
 
 # %% ../nbs/languages.ipynb #a22832ec
 def _start(bench, command, limits, places=None, folder=None, ends={}, **env):
@@ -894,7 +855,7 @@ def _serve(language, level, tool):
     jobs, replies, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2): os.dup2(null, fd)
     kernel, problem = containment.Kernel("compilers", level), None
-    home = kernel.confine_server([], tool.get("folders", []), _also(language))
+    home = kernel.confine_server([], tool.get("folders", []), containment.compiler_rules(dict(java=1, rust=3).get(language, 0)))
     bench = SimpleNamespace(language=language, tool=tool, kernel=kernel, warm=f"{home}/warm", work=f"{home}/work", kept=f"{home}/kept", tests={}, count=0, javac=None)
     for folder in (bench.warm, bench.work, bench.kept): os.mkdir(folder)
     os.chdir(bench.work)

@@ -9,15 +9,31 @@ __all__ = ['BENCHMARKS', 'from_humaneval', 'from_evalplus', 'entry_point', 'from
            'cache_folder', 'call', 'cut', 'data_folder', 'mark', 'pass_at_k', 'problem', 'read_rows', 'truth_program']
 
 # %% ../nbs/benchmarks.ipynb #029a8cb5
-import json, re, zlib
+import json
+import re
+import zlib
 from pathlib import Path
 
 from .problems.extraction import STOPS, answer_in, cut
 from codedpo_nb.problems.record import (
-    BenchmarkError, assemble, call, mark, pass_at_k, problem, truth_program, validate
+    BenchmarkError,
+    assemble,
+    call,
+    mark,
+    pass_at_k,
+    problem,
+    truth_program,
+    validate,
 )
 from codedpo_nb.problems.sources import (
-    SOURCES, address, cache_folder, data_folder, find_file, is_remote, read_rows, remote_file
+    SOURCES,
+    address,
+    cache_folder,
+    data_folder,
+    find_file,
+    is_remote,
+    read_rows,
+    remote_file,
 )
 
 # %% ../nbs/benchmarks.ipynb #ca363d04
@@ -182,7 +198,8 @@ PREAMBLE = "\n".join([*(f"from {m} import *" for m in STARS), "import " + ", ".j
 
 def unpickled(data: bytes):
     "A pickle of plain data; one that names a class or function is refused."
-    import io, pickle
+    import io
+    import pickle
     class Plain(pickle.Unpickler):
         def find_class(self, module, name): raise BenchmarkError(f"the tests' pickle asks for {module}.{name}; only plain data are read")
     return Plain(io.BytesIO(data)).load()
@@ -218,7 +235,7 @@ def from_sandbox_fusion(row: dict, benchmark: str) -> dict:
     labels, tests = json_in(row["labels"], "labels", dict), hidden_tests(row["test"], "test")
     inputs, outputs = (inside(tests, "test", key, list) for key in ("inputs", "outputs"))
     if len(inputs) != len(outputs): raise BenchmarkError(f"field 'test' has {len(inputs)} inputs and {len(outputs)} outputs")
-    cases = [("test", *(typed(x, f"test.{key}[{i}]", str) for key, x in (("inputs", a), ("outputs", b)))) for i, (a, b) in enumerate(zip(inputs, outputs))]
+    cases = [("test", *(typed(x, f"test.{key}[{i}]", str) for key, x in (("inputs", a), ("outputs", b)))) for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))]
     task_id, difficulty = (inside(labels, "labels", key, str) for key in ("task_id", "difficulty"))
     return live_problem(task_id, benchmark, row["content"], tests.get("fn_name"), cases, difficulty)
 

@@ -5,10 +5,20 @@
 # %% auto #0
 __all__ = ['ALLOW', 'TASKS', 'FormatError', 'read_samples', 'write_samples', 'read_generations', 'write_generations', 'score',
            'rates', 'judges', 'report', 'score_file', 'file_name', 'mean_score', 'write_metrics', 'read_metrics',
-           'score_task', 'score_submission', 'check_zip', 'pack']
+           'score_task', 'score_submission', 'check_zip', 'pack_submission']
 
 # %% ../nbs/formats.ipynb #918f795b
-import argparse, codecs, difflib, io, json, os, re, sys, warnings, zipfile, zlib
+import argparse
+import codecs
+import difflib
+import io
+import json
+import os
+import re
+import sys
+import warnings
+import zipfile
+import zlib
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -18,7 +28,15 @@ from .problems.answers import TAG, defines, opening, read_answer
 from .problems.extraction import answer_in
 from .problems.record import BenchmarkError, pass_at_k
 from .problems.sources import content
-from .running.records import brief, destination, file_error, journal_file, no_space, write_text, writing
+from codedpo_nb.running.records import (
+    brief,
+    destination,
+    file_error,
+    journal_file,
+    no_space,
+    write_text,
+    writing,
+)
 from .statistics import clustered, wilson
 from .syntax import tree
 
@@ -109,7 +127,7 @@ def complete(rows: list, places: list, path, known: dict, allow: tuple) -> list:
     usual = Counter(count.values()).most_common(1)[0][0] if count else 0
     odd = next((t for t, n in count.items() if n != usual), None)
     if odd and "uneven" not in allow:
-        last = [w for r, w in zip(rows, places) if r["task_id"] == odd][-1]
+        last = [w for r, w in zip(rows, places, strict=True) if r["task_id"] == odd][-1]
         raise FormatError(f"{last}: field 'task_id' is {odd!r} for answer number {count[odd]}, while most tasks have {usual}: remove what is there twice or add what "
                           "is missing, or allow it (--allow uneven)")
     return numbered(rows)
@@ -134,7 +152,7 @@ def as_programs(rows: list, known: dict, where) -> list: # answers; problems by 
     cut = Counter(word for _, _, words in found for word in words)
     if n := sum(bool(words) for _, _, words in found):
         warnings.warn(f"{where}: {n} of {len(rows)} answers are messages and no programs: the program in each was scored, without {', '.join(f'{w} ({k})' for w, k in cut.most_common())}", stacklevel=3)
-    return [r | dict(answer=answer, form=form) for r, (answer, form, _) in zip(rows, found)]
+    return [r | dict(answer=answer, form=form) for r, (answer, form, _) in zip(rows, found, strict=True)]
 
 def read_folder(path, known: dict, allow: tuple) -> list:
     "EvalPlus' other form: a folder for each task, its id with `_` for `/`, and in it one file of code for each answer."
@@ -169,7 +187,7 @@ def generation_rows(lists, where: str, problems: list, allow: tuple=()) -> list:
     if len(lists) != len(problems) and not ("missing" in allow and len(lists) < len(problems)):
         raise FormatError(f"{where}: {len(lists)} lists for {len(problems)} tasks: generate with the same version of the benchmark, and without a limit")
     rows, places = [], []
-    for i, (p, programs) in enumerate(zip(problems, lists)):
+    for i, (p, programs) in enumerate(zip(problems, lists, strict=False)):
         place = f"{where} item {i} ({p['task_id']})"
         if not isinstance(programs, list): raise FormatError(f"{place}: this is {type(programs).__name__}, should be a list of programs")
         if not programs and "missing" not in allow: raise FormatError(f"{place}: the list is empty: generate an answer to this task")
@@ -206,7 +224,7 @@ def score(problems: list, rows: list, # records; answers
         for i, r in enumerate(rows):
             if r["form"] == form: places[r["task_id"]].append(i)
         words = suites.judge([known[t] for t in places], [[rows[i]["answer"] for i in group] for group in places.values()], form, journal=journal, progress=progress)
-        found |= {i: pair for group, pairs in zip(places.values(), words) for i, pair in zip(group, pairs)}
+        found |= {i: pair for group, pairs in zip(places.values(), words, strict=False) for i, pair in zip(group, pairs, strict=False)}
     return [scored(known[r["task_id"]], r, found[i]) for i, r in enumerate(rows)]
 
 # %% ../nbs/formats.ipynb #56ba5253
@@ -228,7 +246,7 @@ def rates(results: list, # as from `score`
         for k in [k for k in ks if k <= least]:
             each = [pass_at_k(n, right[t], k) for t, n in count.items()]
             found = clustered(each, least // k)
-            out.append(dict(tests=tests, k=k, **dict(zip(("rate", "low", "high"), found)), problems=len(count), samples=len(results)))
+            out.append(dict(tests=tests, k=k, **dict(zip(("rate", "low", "high"), found, strict=True)), problems=len(count), samples=len(results)))
     return out
 
 def judges(results: list) -> str:
@@ -297,10 +315,10 @@ def pack_words(task: str, path, data, journal) -> list: # a task of HumanEvalPac
     "The words for the answers to a task of HumanEvalPack."
     from codedpo_nb import languages
     language = task.split("-")[1]
-    asked = languages.load(language, data)
+    asked = languages.load_humanevalpack(language, data)
     answers = read_generations(path, asked)
     known = {row["task_id"]: row for row in asked}
-    return languages.run([languages.assemble(known[a["task_id"]], a["answer"]) for a in answers], language, journal=journal)
+    return languages.run_programs([languages.answer_and_tests(known[a["task_id"]], a["answer"]) for a in answers], language, journal=journal)
 
 # %% ../nbs/formats.ipynb #b48a76b9
 def score_task(task: str, path, data=None, journal=None) -> dict: # of `TASKS`; its generations file; folder of the benchmarks
@@ -310,7 +328,7 @@ def score_task(task: str, path, data=None, journal=None) -> dict: # of `TASKS`; 
     reasons = list(dict.fromkeys(w.removeprefix("not run: ") for w in words if w.startswith("not run")))
     ran = [w == "pass" for w in words if not w.startswith("not run")]
     found = wilson(sum(ran), len(ran)) if ran else (None,) * 3
-    return dict(zip(("task", "rate", "low", "high", "problems"), (task, *found, len(ran)))) | {"not run": "; ".join(reasons), "left out": len(words) - len(ran)}
+    return dict(zip(("task", "rate", "low", "high", "problems"), (task, *found, len(ran)), strict=True)) | {"not run": "; ".join(reasons), "left out": len(words) - len(ran)}
 
 def score_submission(folder, data=None, journal=None) -> list: # generations_{model}
     "Rows as from `score_task` for each of the thirteen files."
@@ -404,7 +422,7 @@ def check_zip(path) -> list:
     return faults[:100] + ([f"{len(faults) - 100} further faults"] if faults[100:] else [])
 
 # %% ../nbs/formats.ipynb #ab1eab75
-def pack(folder, target=None) -> Path: # generations_{model}; the zip, beside the folder by default
+def pack_submission(folder, target=None) -> Path: # generations_{model}; the zip, beside the folder by default
     "Compress a folder of generations as the rules want it, the same bytes for the same files; `FormatError` with all that is wrong with it."
     folder, made = Path(folder), io.BytesIO()
     if not folder.is_dir(): raise FormatError(f"{folder} is no folder: give the one named generations_{{model}}")
@@ -494,7 +512,7 @@ def unprinted(error) -> int:
 def main(argv=None) -> int: # arguments of the command line
     "The command; returns its exit code."
     args = vars(command_line().parse_args(argv))
-    do = dict(score=score_command, check=check_command, pack=lambda folder: print(pack(folder)), mean=lambda folder: print(f"{mean_score(read_metrics(folder)):.4f}"))
+    do = dict(score=score_command, check=check_command, pack=lambda folder: print(pack_submission(folder)), mean=lambda folder: print(f"{mean_score(read_metrics(folder)):.4f}"))
     try: code, said = do[args.pop("command")](**args) or 0, ""
     except BrokenPipeError as error: return unprinted(error)
     except (FormatError, BenchmarkError) as error: code, said = 2, error

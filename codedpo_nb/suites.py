@@ -8,7 +8,13 @@ __all__ = ['EVALPLUS', 'LIMITS', 'IN_PROCESS', 'NOT_JUDGED', 'outcome', 'Court',
            'share', 'lenient']
 
 # %% ../nbs/suites.ipynb #d2dafc54
-import ast, base64, json, marshal, re, sys, textwrap
+import ast
+import base64
+import json
+import marshal
+import re
+import sys
+import textwrap
 from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
@@ -48,7 +54,7 @@ def run_by_limits(programs: list, tests: list, limits: list, court, kind="test",
     for i, limit in enumerate(limits): groups[limit, warm[i] if warm else ()].append(i)
     for (limit, modules), places in groups.items():
         rows = court.run(kind, [programs[i] for i in places], [tests[i] for i in places], limit, profile, modules)
-        for i, row in zip(places, rows): out[i] = outcome([word for word, _ in row])
+        for i, row in zip(places, rows, strict=True): out[i] = outcome([word for word, _ in row])
     return out
 
 # %% ../nbs/suites.ipynb #e4c0de937
@@ -71,10 +77,10 @@ def pack_problems(
     `longest` and `total` are CPU seconds of the canonical solution on one and on all inputs; `decided` is the most for packing one output."""
     asked = [[json.dumps(dict(name=p["entry_point"], inputs=packed([marshal.dumps(tuple(a), 2) for a in inputs]), not_none=p["entry_point"] in oracles.NOT_NONE)) for inputs in p["inputs"]] for p in problems]
     rows, _ = sandbox.execute("truth", [p["prompt"] + p["canonical"] for p in problems], asked, **kwargs)
-    for p, row in zip(problems, rows):
+    for p, row in zip(problems, rows, strict=True):
         for verdict, _ in row:
             if verdict != "pass": raise BenchmarkError(f"{p['task_id']}: the canonical solution does not run here ({verdict}), so nothing can be compared with it")
-    return [tuple(case_of(p, json.loads(text)) for _, text in row) for p, row in zip(problems, rows)]
+    return [tuple(case_of(p, json.loads(text)) for _, text in row) for p, row in zip(problems, rows, strict=True)]
 
 def one_by_one(item: str) -> list: # from `pack_problems`
     "The items of each single input of an item."
@@ -108,23 +114,23 @@ def judge_sets(cases: list,   # (n,) from `pack_problems`
     late = [i for i, v in enumerate(out) if v.endswith("timeout")]
     singles = {c["item"]: one_by_one(c["item"]) for c in (cases[i] for i in late)}
     again = run_by_limits([sources[i] for i in late], [singles[cases[i]["item"]] for i in late], [input_by_input(cases[i]) for i in late], court, "set")
-    for i, v in zip(late, again): out[i] = v
+    for i, v in zip(late, again, strict=True): out[i] = v
     return out
 
 def ground_truth(problems: list, court, journal=None) -> dict: # of EvalPlus; path, to compute it once only
     "Canonical outputs of each problem by its task id, as from `pack_problems`."
     unique = list({p["task_id"]: p for p in problems}.values())
     limits = sandbox.Limits(cpu=300, first=0, wall=3000, memory=4096)
-    return dict(zip((p["task_id"] for p in unique), pack_problems(unique, limits=limits, pool=court.pool(), journal=journal or court.journal)))
+    return dict(zip((p["task_id"] for p in unique), pack_problems(unique, limits=limits, pool=court.pool(), journal=journal or court.journal), strict=False))
 
 def judge_plus(problems: list, answers: list, court, form=None, packed=None) -> list: # `packed`: from `ground_truth`
     "`(base, plus)` of each answer to a problem of EvalPlus; `(n,)` each. The plus inputs are run only if the base inputs passed."
     packed = packed or ground_truth(problems, court)
-    sources = [assemble(p, a, form) for p, a in zip(problems, answers)]
+    sources = [assemble(p, a, form) for p, a in zip(problems, answers, strict=False)]
     base = judge_sets([packed[p["task_id"]][0] for p in problems], sources, court)
     right = [i for i, v in enumerate(base) if v == "pass"]
     found = judge_sets([packed[problems[i]["task_id"]][1] for i in right], [sources[i] for i in right], court)
-    plus = dict(zip(right, found))
+    plus = dict(zip(right, found, strict=True))
     return [(v, plus.get(i, v)) for i, v in enumerate(base)]
 
 # %% ../nbs/suites.ipynb #609b8540
@@ -160,14 +166,14 @@ LIMITS = {
 IN_PROCESS = {"ds1000": "scientific", "bigcodebench": "scientific"}   # judged by the program's own process, in a profile with a folder to write to
 def judge_tests(problems: list, answers: list, court, form=None) -> list:
     "`(base, plus)` of each answer to a problem whose tests are plain code; `(n,)` each."
-    programs = [assemble(p, a, form) for p, a in zip(problems, answers)]
+    programs = [assemble(p, a, form) for p, a in zip(problems, answers, strict=False)]
     limits = [LIMITS.get(p["benchmark"], sandbox.Limits(timeouts=1)) for p in problems]
     profile = IN_PROCESS.get(problems[0]["benchmark"]) if problems else None
     modules, kind = [warm(p) for p in problems], "join" if profile else "test"
     base = run_by_limits(programs, [p["tests"] for p in problems], limits, court, kind, profile, modules)
     right = [i for i, v in enumerate(base) if v == "pass" and problems[i]["plus_tests"]]
     found = run_by_limits([programs[i] for i in right], [problems[i]["plus_tests"] for i in right], [limits[i] for i in right], court, kind, profile, [modules[i] for i in right])
-    plus = dict(zip(right, found))
+    plus = dict(zip(right, found, strict=True))
     return [(v, plus.get(i, v)) for i, v in enumerate(base)]
 
 # %% ../nbs/suites.ipynb #0abbde42
@@ -194,14 +200,14 @@ def judge(
     `not judged: for want of X` is no verdict: the problem, or an answer that failed, needs a library X that is not installed here."""
     if len(answers) != len(problems): raise BenchmarkError(f"{len(problems)} problems need as many lists of answers, got {len(answers)}")
     lacking = [wanting(p) for p in problems]
-    flat = [(p, a) for p, group, want in zip(problems, answers, lacking) for a in group if not want]
+    flat = [(p, a) for p, group, want in zip(problems, answers, lacking, strict=True) for a in group if not want]
     way = judge_plus if problems and "atol" in problems[0] else judge_tests
     with Court(workers, journal, progress) as court:
         found = iter(way([p for p, _ in flat], [a for _, a in flat], court, form))
     def word(p, a, pair):
         absent = sorted(n for n in imported(p, a, form) & ALLOWED if not known(n)) if "pass" not in pair else ()
         return (NOT_JUDGED + ", ".join(absent),) * 2 if absent else pair
-    return [[(NOT_JUDGED + ", ".join(want),) * 2 if want else word(p, a, next(found)) for a in group] for p, group, want in zip(problems, answers, lacking)]
+    return [[(NOT_JUDGED + ", ".join(want),) * 2 if want else word(p, a, next(found)) for a in group] for p, group, want in zip(problems, answers, lacking, strict=True)]
 
 def judged_by(name: str) -> str: # of a benchmark
     "Who says whether an answer is right: `outside`, or `in process`, which an answer can forge."
@@ -293,7 +299,7 @@ def reasons(
 ) -> list:
     "Why each fails, in words."
     out = []
-    for p, word in zip(problems, outcomes):
+    for p, word in zip(problems, outcomes, strict=False):
         limits, profile = LIMITS.get(p["benchmark"], EVALPLUS), IN_PROCESS.get(p["benchmark"], "scientific")
         if word.startswith(NOT_JUDGED): out.append("library absent: " + word.removeprefix(NOT_JUDGED)); continue
         program, tests = noting(truth_program(p)), p["tests"] + p["plus_tests"]
@@ -309,9 +315,9 @@ def untrusted(
 ) -> list:
     "Problems whose canonical solution fails on this machine, or that have none, as rows `task_id, base, plus, reason`."
     known = [p for p in problems if p["canonical"].strip()]
-    found = {p["task_id"]: pair for p, [pair] in zip(known, judge(known, [[p["canonical"]] for p in known], **options)) if pair != ("pass", "pass")}
+    found = {p["task_id"]: pair for p, [pair] in zip(known, judge(known, [[p["canonical"]] for p in known], **options), strict=False) if pair != ("pass", "pass")}
     failed = [p for p in known if p["task_id"] in found]
-    with Court(workers=1) as court: why = dict(zip(found, reasons(failed, [found[p["task_id"]][0] for p in failed], court)))
+    with Court(workers=1) as court: why = dict(zip(found, reasons(failed, [found[p["task_id"]][0] for p in failed], court), strict=False))
     found |= {p["task_id"]: ("not-run", "not-run") for p in problems if not p["canonical"].strip()}
     return [dict(task_id=p["task_id"], base=found[p["task_id"]][0], plus=found[p["task_id"]][1], reason=why.get(p["task_id"], "no canonical solution is published"))
             for p in problems if p["task_id"] in found]
@@ -326,7 +332,7 @@ def share(
     for row in rows: groups[row["reason"]].append(row["task_id"].split("/", 1)[-1])
     name, out = problems[0]["benchmark"], [("trusted", len(problems) - len(rows), "")]
     out += [(reason, len(tasks), ", ".join(tasks)) for reason, tasks in sorted(groups.items(), key=lambda kv: (-len(kv[1]), kv[0]))]
-    return [dict(zip(("benchmark", "here", "problems", "tasks"), (name, *row))) for row in out]
+    return [dict(zip(("benchmark", "here", "problems", "tasks"), (name, *row), strict=True)) for row in out]
 
 # %% ../nbs/suites.ipynb #b1f89822
 def without_last(p: dict): # a problem record
@@ -348,4 +354,4 @@ def lenient(
     "Problems that accept an empty answer, or the canonical solution without its last statement, as rows `task_id, answer`."
     made = [{"nothing": ""} | ({} if (less := without_last(p)) is None else {"all but the last statement": less}) for p in problems]
     found = judge(problems, [list(m.values()) for m in made], **options)
-    return [dict(task_id=p["task_id"], answer=name) for p, m, group in zip(problems, made, found) for name, pair in zip(m, group) if pair == ("pass", "pass")]
+    return [dict(task_id=p["task_id"], answer=name) for p, m, group in zip(problems, made, found, strict=True) for name, pair in zip(m, group, strict=True) if pair == ("pass", "pass")]

@@ -1,12 +1,27 @@
 "Records, loaders, oracles and pass@k; the public data sets where they are present (CODEDPO_DATA, or ../shared/data)."
-import base64, copy, gzip, hashlib, http.server, itertools, json, math, os, pickle, subprocess, sys, threading, zlib
+import base64
+import copy
+import gzip
+import hashlib
+import http.server
+import itertools
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb import benchmarks as B, sandbox, suites
+from codedpo_nb import benchmarks as B
+from codedpo_nb import sandbox, suites
 from codedpo_nb.problems import oracles, sources
 from codedpo_nb.problems.record import literal, validate
 
@@ -158,7 +173,7 @@ def test_judging_packed_inputs_agrees_with_one_test_an_input():
     answers = ["    return list(range(n))\n", "    return [float(i) for i in range(n)]\n", "    return list(range(min(n, 9000)))\n", "    return range(n)\n"]
     assert judged(p, *answers) == [(True, True), (True, True), (True, False), (False, False)]
     with suites.Court(1) as court:
-        for kind, case in zip(("tests", "plus_tests"), suites.ground_truth([p], court)[p["task_id"]]):
+        for kind, case in zip(("tests", "plus_tests"), suites.ground_truth([p], court)[p["task_id"]], strict=False):
             single = court.run("set", [B.assemble(p, a) for a in answers], [suites.one_by_one(case["item"])] * len(answers), suites.EVALPLUS)
             assert [[word for word, _ in row] for row in single] == [["pass", "pass"], ["pass", "pass"], ["pass", "pass" if kind == "tests" else "fail"], ["fail", "fail"]]
 
@@ -207,7 +222,7 @@ def test_buggy_solutions_fail(load):
     rows = [row for _, row in B.read_rows(path)]
     problems = [known[row["task_id"].replace("Python", "HumanEval")] for row in rows]
     found = suites.judge(problems, [[row["prompt"] + row["buggy_solution"]] for row in rows], form="solution")
-    assert [row["task_id"] for row, [(base, _)] in zip(rows, found) if base == "pass"] == []
+    assert [row["task_id"] for row, [(base, _)] in zip(rows, found, strict=False) if base == "pass"] == []
 
 
 # ------------------------------------------------------------------ malformed and missing files
@@ -463,7 +478,8 @@ def test_a_branch_of_the_hub_stays_what_it_was_at_first(hub, tmp_path):
 
 
 def test_a_known_data_set_needs_no_file_name(hub, tmp_path, monkeypatch):
-    import pyarrow, pyarrow.parquet
+    import pyarrow
+    import pyarrow.parquet
     remote, asked = hub
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([HUMANEVAL]), remote/"test-00000-of-00001.parquet")
     assert B.load("humaneval", "hub:openai/openai_humaneval", tmp_path/"cache")[0]["entry_point"] == "inc"
@@ -534,8 +550,8 @@ def test_canonical_solutions_pass_and_stubs_fail(load, name):
     problems = load(name)
     problems = problems[::max(1, len(problems) // 10)]
     stubs = [B.assemble(p, f"def {p['entry_point']}(*args, **kwargs): raise NotImplementedError", form="solution") for p in problems]
-    found = suites.judge(problems, [[B.truth_program(p), stub] for p, stub in zip(problems, stubs)], form="solution")
-    for p, (good, bad) in zip(problems, found):
+    found = suites.judge(problems, [[B.truth_program(p), stub] for p, stub in zip(problems, stubs, strict=False)], form="solution")
+    for p, (good, bad) in zip(problems, found, strict=False):
         assert good == ("pass", "pass") and "pass" not in bad, (p["task_id"], good, bad)
 
 

@@ -1,11 +1,18 @@
 """Files of other tools: round trips, what is refused and with which words, scores, submissions, and the command line."""
-import gzip, json, os, subprocess, sys, zipfile
+import gzip
+import json
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb import benchmarks as B, formats as F
+from codedpo_nb import benchmarks as B
+from codedpo_nb import formats as F
 from codedpo_nb.problems.sources import content
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
@@ -162,17 +169,17 @@ def test_thirteen_tasks_and_their_names():
 
 
 def test_good_submission_is_packed_twice_alike(submission, tmp_path):
-    one = F.pack(submission)
+    one = F.pack_submission(submission)
     assert one.name == "generations_m1.8b.zip" and F.check_zip(one) == []
     data = one.read_bytes()
-    assert F.pack(submission).read_bytes() == data
+    assert F.pack_submission(submission).read_bytes() == data
     with zipfile.ZipFile(one) as archive: assert len(archive.namelist()) == 13
 
 
 def test_a_bad_folder_leaves_an_earlier_zip_alone(submission):
-    one = F.pack(submission)
+    one = F.pack_submission(submission)
     (submission/"generations_mbpp_m1.8b.json").unlink()
-    with pytest.raises(F.FormatError, match="mbpp is missing: there should be a file 'generations_m1.8b/generations_mbpp_m1.8b.json'"): F.pack(submission)
+    with pytest.raises(F.FormatError, match="mbpp is missing: there should be a file 'generations_m1.8b/generations_mbpp_m1.8b.json'"): F.pack_submission(submission)
     assert F.check_zip(one) == [] and not list(submission.parent.glob("*.part"))
 
 
@@ -210,7 +217,7 @@ def test_what_is_wrong_with_a_submission_is_said(submission, tmp_path, spoil, sa
 
 
 def test_damaged_archives_are_named(submission, tmp_path):
-    data = F.pack(submission).read_bytes()
+    data = F.pack_submission(submission).read_bytes()
     for spoiled in (b"", b"PK", data[:-30], data[:2000]):
         (tmp_path/"a.zip").write_bytes(spoiled)
         assert "is not a zip file" in F.check_zip(tmp_path/"a.zip")[0]
@@ -405,11 +412,11 @@ def test_a_zip_is_not_believed(submission, tmp_path):
 def test_pack_replaces_zips_only(submission):
     target = submission.parent/"generations_m1.8b.zip"
     target.write_text("three years of work")
-    with pytest.raises(OSError, match="is there and is no submission of codedpo_nb"): F.pack(submission)
+    with pytest.raises(OSError, match="is there and is no submission of codedpo_nb"): F.pack_submission(submission)
     assert target.read_text() == "three years of work" and F.main(["pack", str(submission)]) == 2
     target.unlink()
     target.symlink_to("elsewhere.zip")
-    assert F.check_zip(F.pack(submission)) == [] and target.is_symlink() and (submission.parent/"elsewhere.zip").is_file()
+    assert F.check_zip(F.pack_submission(submission)) == [] and target.is_symlink() and (submission.parent/"elsewhere.zip").is_file()
 
 
 def test_long_names_are_cut(tmp_path):

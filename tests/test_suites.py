@@ -1,11 +1,14 @@
 "Answers found and judged as DS-1000, BigCodeBench and LiveCodeBench do; what of them can be trusted here (CODEDPO_DATA, or ../shared/data)."
-import importlib.util, os
+import importlib.util
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb import benchmarks as B, suites
+from codedpo_nb import benchmarks as B
+from codedpo_nb import suites
 from codedpo_nb.problems.extraction import ds1000_answer, longest_code
 from codedpo_nb.syntax import parses
 
@@ -66,7 +69,7 @@ ANSWERS = {  # message of a chat: whether it is right
 def test_messages_of_bigcodebench_instruct():
     p = B.instructed(B.from_bigcodebench(BIG))
     found = suites.judge([p], [[B.answer_in(p, text) for text, _ in ANSWERS.values()]], workers=1)[0]
-    assert {name: base == "pass" for name, (base, _) in zip(ANSWERS, found)} == {name: right for name, (_, right) in ANSWERS.items()}
+    assert {name: base == "pass" for name, (base, _) in zip(ANSWERS, found, strict=False)} == {name: right for name, (_, right) in ANSWERS.items()}
 
 
 def test_completions_of_bigcodebench_end_at_the_next_statement():

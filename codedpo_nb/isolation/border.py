@@ -6,7 +6,8 @@
 __all__ = ['DEEP', 'MOST', 'plain', 'Stranger', 'pack', 'Malformed', 'unpack', 'key']
 
 # %% ../../nbs/isolation/border.ipynb #a146eca7
-import marshal, struct
+import marshal
+import struct
 from itertools import chain
 
 # %% ../../nbs/isolation/border.ipynb #f62d3fe3
@@ -189,7 +190,7 @@ def read_item(data, at, depth):
         key, at = read_item(data, at, depth - 1)
         value, at = read_item(data, at, depth - 1)
         keys.append(key), values.append(value)
-    return dict(zip(uncrowded(keys), values)), at + 1
+    return dict(zip(uncrowded(keys), values, strict=False)), at + 1
 
 def checked(data, at):
     if at > len(data): raise Malformed("it is cut off")
@@ -213,7 +214,7 @@ def built(node, stand_in=None, depth=DEEP + 1):
     if letter == "p": return inside
     if letter == "l": return inner(inside)
     if letter == "t": return tuple(inner(inside))
-    if letter == "d": return dict(zip(uncrowded([inner(pair)[0] for pair in inside]), [inner(pair)[1] for pair in inside]))
+    if letter == "d": return dict(zip(uncrowded([inner(pair)[0] for pair in inside]), [inner(pair)[1] for pair in inside], strict=False))
     if letter == "s": return set(uncrowded(inner(inside)))
     if letter == "z": return frozenset(uncrowded(inner(inside)))
     if letter == "r": return checked_range(*inside)
@@ -248,16 +249,27 @@ def kind_named(name):
     return found
 
 def of_library(letter, inside, inner):
-    if letter == "N": import types; return types.SimpleNamespace(**inner([inside])[0])
-    if letter == "V": import array; return array.array(inside[0], inside[1])
-    if letter == "P": import pathlib; return getattr(pathlib, inside[0] if inside[0] in PATHS else "")(inside[1])
-    if letter == "q": import collections; return collections.deque(inner(inside[0]), inside[1])
+    if letter == "N":
+        import types
+        return types.SimpleNamespace(**inner([inside])[0])
+    if letter == "V":
+        import array
+        return array.array(inside[0], inside[1])
+    if letter == "P":
+        import pathlib
+        return getattr(pathlib, inside[0] if inside[0] in PATHS else "")(inside[1])
+    if letter == "q":
+        import collections
+        return collections.deque(inner(inside[0]), inside[1])
     if letter == "C": return counted(*inside, inner)
-    if letter == "U": import uuid; return uuid.UUID(inside)
+    if letter == "U":
+        import uuid
+        return uuid.UUID(inside)
     if letter == "e": return number_of(inside)
     if letter == "f":
         if not small(*inside): raise Malformed("a number that is too long")
-        import fractions; return fractions.Fraction(*inside)
+        import fractions
+        return fractions.Fraction(*inside)
     if letter == "w":
         import datetime
         return dict(datetime=datetime.datetime, date=datetime.date, time=datetime.time, timedelta=datetime.timedelta)[inside[0]](*inside[1])

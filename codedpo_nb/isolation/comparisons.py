@@ -6,11 +6,12 @@
 __all__ = ['Comparison', 'read_test', 'Abroad', 'holds']
 
 # %% ../../nbs/isolation/comparisons.ipynb #2fb61083
-import ast, builtins
+import ast
+import builtins
 from dataclasses import dataclass
 
-from . import border
 from .. import syntax
+from . import border
 
 # %% ../../nbs/isolation/comparisons.ipynb #b6baebac
 class NoLiteral(ValueError): "An expression whose value cannot be read off."
@@ -25,7 +26,7 @@ def literal(node):
     if kind is ast.List: return list(map(literal, node.elts))
     try:
         if kind is ast.Set: return set(map(literal, node.elts))
-        if kind is ast.Dict and None not in node.keys: return dict(zip(map(literal, node.keys), map(literal, node.values)))
+        if kind is ast.Dict and None not in node.keys: return dict(zip(map(literal, node.keys), map(literal, node.values), strict=True))
         if kind is ast.UnaryOp: return of_unary(node)
         if kind is ast.BinOp: return of_binary(node)
         if kind is ast.Call and type(node.func) is ast.Name and not node.keywords and len(node.args) <= 1: return made(node.func.id, list(map(literal, node.args)))
@@ -191,7 +192,7 @@ def holds(wanted, fetch) -> bool:
     if sign == "or": return any(holds(w, fetch) for w in wanted[1])
     if sign == "true": return bool(valued(wanted[1], fetch))
     left = valued(wanted[2][0], fetch)
-    for op, side in zip(wanted[1], wanted[2][1:]):
+    for op, side in zip(wanted[1], wanted[2][1:], strict=True):
         right = valued(side, fetch)
         if not compare(op, left, right, "it" in (wanted[2][0][0], side[0]) and "lit" in (wanted[2][0][0], side[0])): return False
         left = right

@@ -6,8 +6,19 @@
 __all__ = ['EVENTS', 'MEASURES', 'NotPlainData', 'open_event', 'zygote', 'end_group']
 
 # %% ../../nbs/isolation/harness.ipynb #0553a123
-import _thread, builtins, gc, marshal, os, random, signal, struct, sys, time, types
+import _thread
+import builtins
+import gc
+import marshal
+import os
+import random
+import signal
+import struct
+import sys
+import time
+import types
 from itertools import chain
+
 from . import border
 from .containment import Kernel, empty
 
@@ -345,7 +356,7 @@ class Wire:
         verb, names, *args = self.values(data)
         split = len(args) - len(names)
         if self.wary: allowed(verb, args, self.objects)
-        try: answer = self.message(False, VERBS[verb](*args[:split], **dict(zip(names, args[split:]))))
+        try: answer = self.message(False, VERBS[verb](*args[:split], **dict(zip(names, args[split:], strict=False))))
         except Gone: raise
         except BaseException as error:
             answer = self.message(True, error)
@@ -374,7 +385,7 @@ def within(x): # what changes in a container are found by
 def unchanged(x, old):
     now = within(x)
     if type(now) is not list: return now == old
-    return len(now) == len(old) and all(a is b for a, b in zip(now, old))
+    return len(now) == len(old) and all(a is b for a, b in zip(now, old, strict=True))
 
 def fill(x, inside):
     if type(x) in (list, bytearray): x[:] = inside
@@ -430,7 +441,7 @@ class Remote:
     "An object of another process."
     __slots__ = ("_wire", "_number", "_kind", "__name__", "_like")
     def __init__(self, wire, number, kind, name, like=False):
-        for slot, value in zip(Remote.__slots__, (wire, number, kind, name or kind, like)): object.__setattr__(self, slot, value)
+        for slot, value in zip(Remote.__slots__, (wire, number, kind, name or kind, like), strict=False): object.__setattr__(self, slot, value)
     def __call__(self, *args, **named_args): return self._wire.call(self, *args, **named_args)
     def __getattr__(self, name): return self._wire.request("getattr", self, name)
     def __setattr__(self, name, value): self._wire.request("setattr", self, name, value)
@@ -588,7 +599,10 @@ NATIVE = frozenset("ctypes _ctypes _testcapi _testinternalcapi _testbuffer _xxsu
 _tampered = [False]
 
 def looking(): # code of the standard library that may look at its caller's frame
-    import collections, enum, typing, dataclasses
+    import collections
+    import dataclasses
+    import enum
+    import typing
     known = [collections.namedtuple, *(f for m in (typing, enum, dataclasses) for f in vars(m).values() if type(f) is types.FunctionType)]
     known += [f for c in (enum.EnumMeta, enum.Enum) for f in vars(c).values() if type(f) is types.FunctionType]
     return frozenset(f.__code__ for f in known)
@@ -683,10 +697,10 @@ _tracemalloc = None
 def fresh(spec):
     "Fresh copies of the programs as `timers[program][call]`, None where the program cannot be called so."
     timers = []
-    for source, valid in zip(spec["programs"], spec["valid"]):
+    for source, valid in zip(spec["programs"], spec["valid"], strict=False):
         scope = {"__name__": "solution"}
         exec(compile(source, "<solution>", "exec", dont_inherit=True), scope)
-        timers.append([timer(scope, call) if ok else None for call, ok in zip(spec["calls"], valid)])
+        timers.append([timer(scope, call) if ok else None for call, ok in zip(spec["calls"], valid, strict=False)])
     return timers
 
 # %% ../../nbs/isolation/harness.ipynb #0027c415
@@ -695,7 +709,8 @@ _counter = [None]   # descriptor of the zygote's counter
 
 def open_event(name):
     "Descriptor that counts an event of this process and of its later children, in user code; None where it cannot be had."
-    import ctypes, platform
+    import ctypes
+    import platform
     call = dict(x86_64=298, aarch64=241).get(platform.machine())
     if sys.platform != "linux" or not call: return None
     kind, number = EVENTS[name]
@@ -760,20 +775,21 @@ MEASURES = dict(cost=counted, memory=held, clock=clocked)
 def prepare_measure(kind):
     "Close the ways to the harness, before the program is loaded."
     global _tracemalloc
-    import _signal, _tracemalloc as module
+    import _signal
+    import _tracemalloc as module
     _tracemalloc = types.SimpleNamespace(**{n: getattr(module, n) for n in ("start", "stop", "get_traced_memory")})
     known, own, queue = looking(), set(), [f.__code__ for f in (*MEASURES.values(), traced, monitored, fresh, timer, measured)]
     while queue:
         own.add(queue.pop())
         queue += [c for code in own for c in code.co_consts if type(c) is types.CodeType and c not in own]
-    for module in (signal, _signal): module.signal = None   # a handler is given a frame
+    for owner in (signal, _signal): owner.signal = None   # a handler is given a frame
     import threading
-    for module, name in [(m, n) for m in (_thread, threading) for n in vars(m).copy() if n.lstrip("_") in ("start_new_thread", "start_new", "start_joinable_thread")]: setattr(module, name, None)
+    for owner, name in [(m, n) for m in (_thread, threading) for n in vars(m).copy() if n.lstrip("_") in ("start_new_thread", "start_new", "start_joinable_thread")]: setattr(owner, name, None)
     for kind in (Wire, Remote, Names, Solution, Kernel, border.Stranger, border.Items):   # a class can be found, and its methods know their module
         for name in [n for n, f in vars(kind).items() if type(f) in (types.FunctionType, property)]: delattr(kind, name)
     if _monitoring: del sys.monitoring
-    import tracemalloc   # a program may have it, but it stops nothing
-    for module, name in [(m, n) for m in (tracemalloc, sys.modules["_tracemalloc"]) for n in ("start", "stop", "reset_peak", "clear_traces")]: setattr(module, name, "".format)   # which takes anything and does nothing
+    import tracemalloc  # a program may have it, but it stops nothing
+    for owner, name in [(m, n) for m in (tracemalloc, sys.modules["_tracemalloc"]) for n in ("start", "stop", "reset_peak", "clear_traces")]: setattr(owner, name, "".format)   # which takes anything and does nothing
     import _imp
     gate = builtin_gate(_imp.create_builtin)
     next(gate)
@@ -916,7 +932,7 @@ def end(pid, patience, single):
 
 def rehearse():
     "Do once what a child does, on something harmless: what the interpreter learns thereby, no child has to learn."
-    for i in range(20):
+    for _ in range(20):
         inward, order = os.pipe()
         said, out = os.pipe()
         for body in (HEAD.pack(1.0, 0) + b"def f(x): return [x]", b"ef(1)", b"cf(1)", b"vf(1)", b"ef()", b"l" + marshal.dumps([b"\0" + marshal.dumps(("f", (1,)), 2)] * 2, 2)): ask(order, body)

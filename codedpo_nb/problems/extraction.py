@@ -10,7 +10,18 @@ __all__ = ['STOPS', 'cut', 'ds1000_answer', 'longest_code', 'bigcodebench_answer
 import re
 
 from codedpo_nb.problems.answers import (
-    TAG, blocks, bound, code_in, defines, is_idle, missing, opening, own, plain, read_answer, without_draft
+    TAG,
+    blocks,
+    bound,
+    code_in,
+    defines,
+    is_idle,
+    opening,
+    own,
+    plain_lines,
+    read_answer,
+    unbound_names,
+    without_draft,
 )
 from ..syntax import parses, tree
 
@@ -99,7 +110,7 @@ def does(code: str) -> bool:
 
 def quoted_answer(name: str, text: str) -> str: # a benchmark; a message
     "The answer to a benchmark that gets it as text."
-    said = without_draft(plain(text))
+    said = without_draft(plain_lines(text))
     kept = dict(ds1000=ds1000_answer, livecodebench=last_block)[name](said)
     some = [b.code for b in own(blocks(said)) if does(b.code)]
     return kept if does(kept) else some[0] if len(some) == 1 else found if does(found := read_answer(text).code) else kept
@@ -114,7 +125,7 @@ def last_block(text: str) -> str: # a message
 def is_whole(program: str, text: str, name: str) -> bool: # what a rule left, with the prompt; the text it was cut from; the function asked for
     "Whether a program defines a function and all of the text that it needs."
     found, all_ = tree(program), tree(text)
-    return defines(found, name) == 2 and not (all_ and missing(found) & set().union(*map(bound, all_.body)))
+    return defines(found, name) == 2 and not (all_ and unbound_names(found) & set().union(*map(bound, all_.body)))
 
 def is_message(text: str, name: str) -> bool:
     "Whether a text is more than the rest of a prompt: it has a fence, a draft or a session, or defines the function from its head on."
@@ -130,7 +141,7 @@ def answer_in(
     prompt = p["prompt"] if p["form"] == "completion" else ""
     if form == "quoted": return quoted_answer(name, text)
     if name == "bigcodebench" and form == "solution":
-        said = without_draft(plain(text))
+        said = without_draft(plain_lines(text))
         return bigcodebench_answer(said, p["entry_point"]) if defines(tree(longest_code(said)), p["entry_point"]) else read_answer(text, p["entry_point"], prompt).code
     kept = cut(text, STOPS.get(name) or STOPS.get(name.rstrip("+").removesuffix("-sanitized"), ()))
     kept = kept.replace("\t", "    ") if name == "bigcodebench" else kept

@@ -17,7 +17,7 @@ def is_floats(x) -> bool:
 def close(a, b, atol: float) -> bool:
     "Equality of numbers and nested sequences of numbers up to `atol + 1e-7 |b|`, as `numpy.allclose`; TypeError for anything else."
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(close(x, y, atol) for x, y in zip(a, b))
+        return len(a) == len(b) and all(close(x, y, atol) for x, y in zip(a, b, strict=True))
     if not isinstance(a, (int, float, complex)) or not isinstance(b, (int, float, complex)):
         raise TypeError("only numbers can be close")
     return a == b or abs(a - b) <= atol + 1e-7 * abs(b) < float("inf")
@@ -42,7 +42,7 @@ def digit_distance(a, b):
     "Sum of the differences of digits, the shorter number padded with zeros (MBPP/558)."
     a, b = str(a), str(b)
     n = max(len(a), len(b))
-    return sum(abs(int(x) - int(y)) for x, y in zip(a.zfill(n), b.zfill(n)))
+    return sum(abs(int(x) - int(y)) for x, y in zip(a.zfill(n), b.zfill(n), strict=True))
 
 # %% ../../nbs/problems/oracles.ipynb #eb9f75e0
 NOT_NONE = "check_str text_match_three text_starta_endb".split()

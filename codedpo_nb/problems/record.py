@@ -100,5 +100,5 @@ def pass_at_k(
     if not 0 <= c <= n: raise ValueError(f"c={c} right samples among n={n}; c must lie between 0 and n")
     if not 1 <= k <= n: raise ValueError(f"pass@{k} needs at least {k} samples a problem, there are n={n}; draw more or lower k")
     if n - c < k: return 1.0
-    import numpy as np   # not by everybody who needs a record
+    import numpy as np  # not by everybody who needs a record
     return float(1 - np.prod(1 - k / np.arange(n - c + 1, n + 1)))

@@ -7,7 +7,15 @@ __all__ = ['SOURCES', 'content', 'read_rows', 'is_remote', 'address', 'origin', 
            'remote_file', 'data_folder', 'find_file']
 
 # %% ../../nbs/problems/sources.ipynb #79a94842
-import codecs, gzip, hashlib, io, json, os, re, stat, zlib
+import codecs
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import stat
+import zlib
 from pathlib import Path
 
 from .record import BenchmarkError
@@ -121,7 +129,7 @@ def address(
     if not found: raise BenchmarkError(f"{source} is no data set of the hub; write hub:owner/name, or hub:owner/name@revision/file")
     known = SOURCES.get(name, ("",))[0]
     if known.startswith(f"{place}@"): return address(name, known)
-    return dict(zip(("repo", "revision", "file"), found.groups())) | dict(sha256=sha256 or None)
+    return dict(zip(("repo", "revision", "file"), found.groups(), strict=True)) | dict(sha256=sha256 or None)
 
 def origin(name: str) -> dict: # key of `SOURCES`
     "Where a benchmark comes from, for a table: `hub, release, checked by`."
@@ -189,7 +197,8 @@ def hub_file(
     cache=None,           # folder to keep it in; that of the hub's library by default
 ) -> Path:
     "A file of a data set on the Hugging Face hub, downloaded once and checked."
-    import huggingface_hub as hub, pooch
+    import huggingface_hub as hub
+    import pooch
     place = f"hub:{repo}{f'@{revision}' if revision else ''}/{file}"
     note, options = note_of(place, cache), dict(repo_type="dataset", revision=revision, cache_dir=cache and Path(cache)/"hub")
     try:

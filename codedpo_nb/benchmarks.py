@@ -12,6 +12,7 @@ __all__ = ['BENCHMARKS', 'from_humaneval', 'from_evalplus', 'entry_point', 'from
 import json
 import re
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from .problems.extraction import STOPS, answer_in, cut
@@ -247,7 +248,10 @@ def from_livecodebench(row: dict, benchmark: str = "livecodebench") -> dict:
     prompt = row["question_content"] + ("\n\n" + row["starter_code"] if row["starter_code"] else "")
     return live_problem(row["question_id"], benchmark, prompt, name, live_cases(row), row["difficulty"])
 
-def live_problem(task_id, benchmark, prompt, name, cases, difficulty) -> dict:
+def live_problem(task_id: str, benchmark: str, prompt: str,
+                 name: str | None, # of the function to call; None for a program that reads its input
+                 cases: list, # `(field, input, output)`
+                 difficulty: str) -> dict:
     "Record of a LiveCodeBench problem, whatever format it came in."
     made = [live_test(name, *case) for case in cases]
     return problem(task_id, benchmark, prompt, name or "main", made, "", form="quoted", after=f"_answer = {PREAMBLE!r} + _answer" + LINES) | dict(difficulty=difficulty)
@@ -274,15 +278,15 @@ def named(name: str) -> tuple:
 # %% ../nbs/benchmarks.ipynb #5838e322
 def find(
     name: str,   # key of `BENCHMARKS`
-    folder=None, # searched with its subfolders; CODEDPO_DATA by default
+    folder: str | Path | None = None, # searched with its subfolders; CODEDPO_DATA by default
 ) -> Path:
     "The file of a benchmark in a folder."
     return find_file(name, named(name)[0].split(), folder)
 
 def located(
     name: str,   # key of `BENCHMARKS`
-    source=None, # as for `load`
-    cache=None,  # folder that keeps downloads
+    source: str | Path | None = None, # as for `load`
+    cache: str | Path | None = None,  # folder that keeps downloads
 ) -> Path:
     "The file of a benchmark on this machine, downloaded if it has to be."
     if is_remote(source): return remote_file(name, source, cache)
@@ -317,8 +321,8 @@ def check_types(
 def to_problems(
     name: str,        # key of `BENCHMARKS`
     rows: list,       # [(where, row)], as from `read_rows`
-    reader=None,      # row -> record, the benchmark's own by default
-) -> list:
+    reader: Callable | None = None, # row -> record, the benchmark's own by default
+) -> list[dict]:
     "Records of a benchmark's rows; a missing or malformed field, and a task given twice, are named with their place."
     reader, seen, problems = reader or named(name)[1], {}, []
     for where, row in rows:
@@ -336,10 +340,12 @@ def to_problems(
 
 def load(
     name: str,   # key of `BENCHMARKS`
-    source=None, # folder or file, URL, or `hub:owner/name`; the folder CODEDPO_DATA by default
-    cache=None,  # folder that keeps downloads, `cache_folder()` by default
-) -> list:
-    "Problems of a benchmark from wherever they are."
+    source: str | Path | None = None, # folder, file, URL, `hub:owner/name`; CODEDPO_DATA by default
+    cache: str | Path | None = None,  # folder that keeps downloads, `cache_folder()` by default
+) -> list[dict]:
+    """Problems of a benchmark from wherever they are, as records (`problems.record`).
+
+    Raises `BenchmarkError` for an unknown name, absent data, and a row that is wrong, and says where."""
     named(name)
     if is_remote(source) and (at := address(name, source)).get("repo") and not at["file"]:
         return from_hub(name, at["repo"], revision=at["revision"])
@@ -348,8 +354,8 @@ def load(
 # %% ../nbs/benchmarks.ipynb #f0aca81a
 def download(
     name: str,  # key of `BENCHMARKS`
-    cache=None, # folder to keep it in
-) -> list:
+    cache: str | Path | None = None, # folder to keep it in
+) -> list[dict]:
     "Problems of a benchmark from its publisher's release, or from the hub where there is none, checked."
     named(name)
     hub, release = SOURCES[name]
@@ -379,5 +385,6 @@ def describe(
             "tests": sum(len(p["tests"]) for p in problems), "plus tests": sum(len(p["plus_tests"]) for p in problems)}
 
 # %% ../nbs/benchmarks.ipynb #20a282c2
-_all_ = ["BenchmarkError", "SOURCES", "STOPS", "answer_in", "assemble", "cache_folder", "call", "cut", "data_folder", "mark",
-         "pass_at_k", "problem", "read_rows", "truth_program"]   # what is behind the door and others take from here
+# what is behind the door and others take from here
+_all_ = ["BenchmarkError", "SOURCES", "STOPS", "answer_in", "assemble", "cache_folder", "call", "cut",
+         "data_folder", "mark", "pass_at_k", "problem", "read_rows", "truth_program"]

@@ -165,10 +165,10 @@ def read_folder(path, known: dict, allow: tuple) -> list:
     return as_programs(complete(rows, places, path, known, allow), known, path)
 
 # %% ../nbs/formats.ipynb #f095c23e
-def read_samples(path, # .jsonl or .jsonl.gz, or the folder form: one folder a task, HumanEval_0/0.py
+def read_samples(path: str | os.PathLike, # .jsonl, .jsonl.gz, or one folder a task: HumanEval_0/0.py
                  problems: list, # records of the benchmark
-                 allow: tuple=() # keys of `ALLOW`
-                ) -> list:
+                 allow: tuple = () # keys of `ALLOW`
+                ) -> list[dict]:
     "Answers as rows `task_id, k, answer, form`; `FormatError` for the first thing that is wrong."
     known = {p["task_id"]: p for p in problems}
     if Path(path).is_dir(): return read_folder(path, known, allow)
@@ -176,7 +176,7 @@ def read_samples(path, # .jsonl or .jsonl.gz, or the folder form: one folder a t
     if not lines: raise FormatError(f"{path} has no lines: it should have one for each answer")
     return as_programs(complete([sample_row(parsed(text, where), where, known, allow) for where, text in lines], [w for w, _ in lines], path, known, allow), known, path)
 
-def write_samples(path, rows: list): # answers
+def write_samples(path: str | os.PathLike, rows: list[dict]) -> None: # answers
     "Write answers as EvalPlus reads them."
     write_text(path, "".join(json.dumps({"task_id": r["task_id"], r["form"]: r["answer"]}, ensure_ascii=False) + "\n" for r in rows))
 
@@ -198,11 +198,14 @@ def generation_rows(lists, where: str, problems: list, allow: tuple=()) -> list:
     return as_programs(complete(rows, places, where, known, allow), known, where)
 
 # %% ../nbs/formats.ipynb #519e807e
-def read_generations(path, problems: list, allow: tuple=()) -> list: # .json file; records in the benchmark's order; keys of `ALLOW`
+def read_generations(path: str | os.PathLike, # .json file
+                     problems: list, # records in the benchmark's order
+                     allow: tuple = () # keys of `ALLOW`
+                    ) -> list[dict]:
     "Answers as rows `task_id, k, answer, form`."
     return generation_rows(parsed(whole_text(path), str(path)), str(path), problems, allow)
 
-def write_generations(path, rows: list, problems: list):
+def write_generations(path: str | os.PathLike, rows: list[dict], problems: list) -> None:
     "Write answers as the harness reads them; what continues a prompt of code becomes a whole program."
     said = defaultdict(list)
     for r in rows: said[r["task_id"]].append(r)
@@ -212,9 +215,9 @@ def write_generations(path, rows: list, problems: list):
     write_text(path, json.dumps([[whole(r) for r in said[p["task_id"]]] for p in problems], ensure_ascii=False))
 
 # %% ../nbs/formats.ipynb #aaafbcbc
-def score(problems: list, rows: list, # records; answers
-          journal=None, # of `suites.judge`: finished programs are kept there and not run again
-          progress=False) -> list:
+def score(problems: list, rows: list[dict], # records; answers
+          journal: str | os.PathLike | None = None, # finished programs are kept there and not run again
+          progress: bool = False) -> list[dict]:
     "Rows `task_id, k, base, plus, verdict, judged`: the word of the judge for the first tests that did not all pass, and who judged; base and plus are None where nothing could be judged."
     known = {p["task_id"]: p for p in problems}
     if other := sorted({p["language"] for p in problems} - {"python"}): raise FormatError(f"these problems are in {', '.join(other)}: only Python is scored here")
@@ -235,7 +238,7 @@ def scored(p: dict, row: dict, pair: tuple) -> dict: # a problem, an answer, the
 
 # %% ../nbs/formats.ipynb #837a6c8e
 def rates(results: list, # as from `score`
-          ks: tuple=(1, 10, 100)) -> list: # those above the number of answers are left out
+          ks: tuple = (1, 10, 100)) -> list[dict]: # those above the number of answers are left out
     "Rows `tests, k, rate, low, high, problems, samples`: pass@k with its 95 % interval over problems, of what could be judged."
     results = [r for r in results if r["base"] is not None]
     count = Counter(r["task_id"] for r in results)
@@ -262,8 +265,10 @@ def report(results: list) -> dict:
     return dict(eval=by_task, judged=judges(results), pass_at_k={t: {f"pass@{r['k']}": r["rate"] for r in found if r["tests"] == t} for t in ("base", "plus")}, intervals=found)
 
 # %% ../nbs/formats.ipynb #7c3d5037
-def score_file(answers, benchmark: str, data=None, allow=(), journal=None, progress=False) -> list:
-    "Results of a file of answers, of any of the formats, on a benchmark by name."
+def score_file(answers: str | os.PathLike, benchmark: str, data: str | os.PathLike | None = None,
+               allow: tuple = (), journal: str | os.PathLike | None = None,
+               progress: bool = False) -> list[dict]:
+    "Results of a file of answers, of any of the formats, on a benchmark by name; as from `score`."
     problems = load(benchmark, data)
     generations = str(answers).endswith(".json")
     if generations and benchmark == "mbpp": problems = [p for p in problems if 11 <= int(p["task_id"].split("/")[1]) <= 510] # the test split, which the harness uses
@@ -287,12 +292,16 @@ def mean_score(scores: dict) -> float: # pass@1 by task
     return sum(scores.values()) / len(scores)
 
 # %% ../nbs/formats.ipynb #e0138d2c
-def write_metrics(folder, model: str, scores: dict, config: dict): # parent folder; pass@1 by task; settings of the generation
+def write_metrics(folder: str | os.PathLike, # parent folder
+                  model: str,
+                  scores: dict, # pass@1 by task
+                  config: dict # settings of the generation
+                 ) -> None:
     "Write `metrics_{model}/metrics_{task}_{model}.json` for each task, as the harness does."
     for task, rate in scores.items():
         write_text(Path(folder)/file_name("metrics", task, model), json.dumps({task: {"pass@1": rate}, "config": config | dict(model=model, tasks=task)}, indent=2))
 
-def read_metrics(folder) -> dict: # metrics_{model}
+def read_metrics(folder: str | os.PathLike) -> dict[str, float]: # metrics_{model}
     "pass@1 by task from such a folder."
     folder = Path(folder)
     if not folder.is_dir(): raise FormatError(f"{folder} is no folder: give the one named metrics_{{model}}")
@@ -318,10 +327,14 @@ def pack_words(task: str, path, data, journal) -> list: # a task of HumanEvalPac
     asked = languages.load_humanevalpack(language, data)
     answers = read_generations(path, asked)
     known = {row["task_id"]: row for row in asked}
-    return languages.run_programs([languages.answer_and_tests(known[a["task_id"]], a["answer"]) for a in answers], language, journal=journal)
+    programs = [languages.answer_and_tests(known[a["task_id"]], a["answer"]) for a in answers]
+    return languages.run_programs(programs, language, journal=journal)
 
 # %% ../nbs/formats.ipynb #b48a76b9
-def score_task(task: str, path, data=None, journal=None) -> dict: # of `TASKS`; its generations file; folder of the benchmarks
+def score_task(task: str, # of `TASKS`
+               path: str | os.PathLike, # its generations file
+               data: str | os.PathLike | None = None, # folder of the benchmarks
+               journal: str | os.PathLike | None = None) -> dict:
     "Row `task, rate, low, high, problems, not run`: pass@1 of those that could be run, and why the others could not."
     if task not in TASKS: raise FormatError(f"{task!r} is no task of the competition: choose one of {', '.join(TASKS)}")
     words = mbpp_words(path, data, journal) if task == "mbpp" else pack_words(task, path, data, journal)
@@ -330,7 +343,9 @@ def score_task(task: str, path, data=None, journal=None) -> dict: # of `TASKS`; 
     found = wilson(sum(ran), len(ran)) if ran else (None,) * 3
     return dict(zip(("task", "rate", "low", "high", "problems"), (task, *found, len(ran)), strict=True)) | {"not run": "; ".join(reasons), "left out": len(words) - len(ran)}
 
-def score_submission(folder, data=None, journal=None) -> list: # generations_{model}
+def score_submission(folder: str | os.PathLike, # generations_{model}
+                     data: str | os.PathLike | None = None,
+                     journal: str | os.PathLike | None = None) -> list[dict]:
     "Rows as from `score_task` for each of the thirteen files."
     folder = Path(folder)
     paths = {task: folder/Path(file_name("generations", task, folder.name.removeprefix("generations_"))).name for task in TASKS}
@@ -412,7 +427,7 @@ def entry_faults(archive, entry, count: int) -> list:
     return content_faults(data, entry.filename, count)
 
 # %% ../nbs/formats.ipynb #5991055c
-def check_zip(path) -> list:
+def check_zip(path: str | os.PathLike) -> list[str]:
     "What is wrong with a submission, one sentence each, at most a hundred; an empty list for a good one."
     if not os.path.exists(path): return [f"{path} does not exist"]
     if not os.path.isfile(path): return [f"{path} is not a zip file (it is a folder or a device): make one with `pack`"]
@@ -422,7 +437,9 @@ def check_zip(path) -> list:
     return faults[:100] + ([f"{len(faults) - 100} further faults"] if faults[100:] else [])
 
 # %% ../nbs/formats.ipynb #ab1eab75
-def pack_submission(folder, target=None) -> Path: # generations_{model}; the zip, beside the folder by default
+def pack_submission(folder: str | os.PathLike, # generations_{model}
+                    target: str | os.PathLike | None = None # the zip, beside the folder by default
+                   ) -> Path:
     "Compress a folder of generations as the rules want it, the same bytes for the same files; `FormatError` with all that is wrong with it."
     folder, made = Path(folder), io.BytesIO()
     if not folder.is_dir(): raise FormatError(f"{folder} is no folder: give the one named generations_{{model}}")
@@ -512,7 +529,8 @@ def unprinted(error) -> int:
 def main(argv=None) -> int: # arguments of the command line
     "The command; returns its exit code."
     args = vars(command_line().parse_args(argv))
-    do = dict(score=score_command, check=check_command, pack=lambda folder: print(pack_submission(folder)), mean=lambda folder: print(f"{mean_score(read_metrics(folder)):.4f}"))
+    do = dict(score=score_command, check=check_command, pack=lambda folder: print(pack_submission(folder)),
+              mean=lambda folder: print(f"{mean_score(read_metrics(folder)):.4f}"))
     try: code, said = do[args.pop("command")](**args) or 0, ""
     except BrokenPipeError as error: return unprinted(error)
     except (FormatError, BenchmarkError) as error: code, said = 2, error

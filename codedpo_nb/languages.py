@@ -20,8 +20,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,7 +30,13 @@ from . import sandbox
 from .isolation import containment, crossing, harness, server
 from .problems.answers import blocks, message, outside, own, read_answer
 from .problems.record import BenchmarkError
-from .problems.sources import cache_folder, data_folder, is_remote, read_rows, remote_file
+from codedpo_nb.problems.sources import (
+    cache_folder,
+    data_folder,
+    is_remote,
+    read_rows,
+    remote_file,
+)
 
 # %% ../nbs/languages.ipynb #f7d0d4a3
 LANGUAGES = dict(python="Python", js="JavaScript", java="Java", cpp="C++", go="Go", rust="Rust")
@@ -52,9 +59,11 @@ def _file_of(language, folder):
         if found := sorted(folder.rglob(name)): return found[0]
     raise BenchmarkError(f"no HumanEvalPack in {language} below {folder}; put humanevalpack/{language}.jsonl.gz there")
 
-def load_humanevalpack(language,      # key of `LANGUAGES`
-         source=None):  # folder, hub name such as "bigcode/humanevalpack", address as for `benchmarks.load`, or None for CODEDPO_DATA
-    "HumanEvalPack in one language: rows of the data set, each with `language`."
+def load_humanevalpack(
+    language: str, # key of `LANGUAGES`
+    source: str | os.PathLike | None = None, # folder, "bigcode/humanevalpack", address; None: CODEDPO_DATA
+) -> list[dict]:
+    "Rows of HumanEvalPack, each with `language`; `BenchmarkError` for absent or damaged data."
     hub = isinstance(source, str) and re.fullmatch(r"[\w-]+/[\w.-]+", source) and not os.path.isdir(source)
     if hub:
         from datasets import load_dataset
@@ -74,9 +83,10 @@ def start(row, task="synthesize"):
     return ("fn main(){}\n" if row["language"] == "rust" else "") + row["declaration"]
 
 # %% ../nbs/languages.ipynb #201a9fbf
-def prompt(row,               # from `load`
-           task="synthesize", # or "fixtests"
-           form="instruct"):  # "continue": only the lines to continue; "octocoder"; "chat": a list of messages
+def prompt(row: dict,                # from `load_humanevalpack`
+           task: str = "synthesize", # or "fixtests"
+           form: str = "instruct"    # "continue": what to continue; "octocoder"; "chat": messages
+          ) -> str | list[dict]:
     "The prompt of a task in the original's words."
     first = start(row, task)
     if form == "continue" and task == "synthesize": return first.strip()
@@ -89,27 +99,27 @@ def prompt(row,               # from `load`
     return text
 
 # %% ../nbs/languages.ipynb #6d2f4dda
-def reference_program(row, which="canonical_solution"): # or "buggy_solution"
+def reference_program(row: dict, which: str = "canonical_solution") -> str: # or "buggy_solution"
     "A solution of the data set as a program without its tests."
     return start(row, "synthesize" if which == "canonical_solution" else "fixtests") + row[which]
 
 # %% ../nbs/languages.ipynb #064d028f
 _STOPS = dict(python=["\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert"], go=["\n//", "\nfunc main(", "struct", "\nfunc"])
 
-def stops(language):
+def stops(language: str) -> list[str]:
     "Words that end an answer."
     return _STOPS.get(_known(language), []) + ["<|endoftext|>"]
 
 def _indented(line): return not line.strip() or line[0] in " \t"
 
-def finished(text, language):
+def finished(text: str, language: str) -> bool:
     "Whether sampling may stop: nothing behind this text would be kept."
     if any(word in text for word in stops(language)): return True
     if language == "python": return not all(map(_indented, text.split("\n")))
     return text.count("{") + (2 if language == "java" else 1) == text.count("}")
 
 # %% ../nbs/languages.ipynb #7d17f989
-def cut_answer(text, language):
+def cut_answer(text: str, language: str) -> str:
     "The part of an answer that is kept."
     for word in stops(language): text = text.partition(word)[0]
     if language == "python":
@@ -178,8 +188,9 @@ def _between(row, text): # words around the function
     last = max((i for i, line in enumerate(lines) if i >= seen and re.search(r"[};]\s*$", line)), default=len(lines) - 1)
     return "\n".join(lines[first:last + 1])
 
-def complete(row, text, task="synthesize",
-             chat=False): # the message of a chat model: whole functions, bodies, in fences or not, as `answers` reads them
+def complete(row: dict, text: str, task: str = "synthesize",
+             chat: bool = False # a chat's message: functions or bodies, fenced or not, as `answers` reads them
+            ) -> str:
     "The program of an answer, still without its tests."
     language, first = row["language"], start(row, task)
     if not chat: return first.rstrip() + cut_answer(text.rstrip(), language)
@@ -256,7 +267,7 @@ _CPP = """stdlib.h algorithm cmath math.h numeric stdio.h vector set map queue s
     sstream fstream""".split()
 _HEAD = dict(python="\n".join(line.strip() for line in _PYTHON.split("|")), cpp="\n".join(["using namespace std;", *(f"#include<{name}>" for name in _CPP)]))
 
-def answer_and_tests(row, text): # text from `complete`
+def answer_and_tests(row: dict, text: str) -> dict[str, str]: # text from `complete`
     "The two programs of an answer, as a dictionary: the `answer`, with what the original adds, and its `tests`."
     if row["language"] == "python": return dict(answer=f"{_HEAD['python']}\n{text}".strip() + "\n", tests=row["test"].strip() + "\n")
     return crossing.two_programs(row, text)
@@ -341,7 +352,7 @@ def _crates(version):
     files = {name: glob.glob(f"{glob.escape(str(folder))}/target/debug/deps/lib{name}-*.rlib") for name in ("regex", "md5")}
     return {name: found[0] for name, found in files.items() if found} if fits else {}
 
-def prepare(language):
+def prepare(language: str) -> Path:
     """Build the Rust crates `regex` and `md5`, or fetch Go's `testify`, into the cache. Returns the folder.
 
     Needs a network, except for Go where Debian's package golang-github-stretchr-testify-dev is installed."""
@@ -364,7 +375,7 @@ def _build(language, folder, tool):
     if language == "rust": _put(folder, "version", _said(shutil.which("rustc", path=_PATH), "--version"))
 
 # %% ../nbs/languages.ipynb #6443ee67
-def toolchain(language):
+def toolchain(language: str) -> dict | None:
     "What this machine has for a language, with `version`; None if it has nothing."
     if _known(language) == "python": return dict(version=sys.version.split()[0])
     if language not in _FOUND: _FOUND[language] = dict(js=_find_js, java=_find_java, cpp=_find_cpp, go=_find_go, rust=_find_rust)[language]() or None
@@ -384,7 +395,7 @@ def _has(language, tool, name):
     if language == "js": return any(os.path.isdir(f"{p}/{name}") for p in tool["packages"])
     return os.path.isdir(f"/usr/include/{name}") if language == "cpp" else name in tool["crates"]
 
-def missing(language, program=""): # as for `run`
+def missing(language: str, program: str | dict = "") -> str | None: # as for `run_programs`
     "Why a program cannot be run on this machine, None if it can."
     tool = toolchain(language)
     if tool is None: return f"no {_TOOLS[language]} on this machine"
@@ -585,7 +596,8 @@ def _start(bench, command, limits, places=None, folder=None, ends=None, **env):
         try:
             os.setpgid(0, 0)
             bench.kernel.prctl and bench.kernel.prctl(1, 9)   # die with the server
-            high = {to: fcntl.fcntl(end, fcntl.F_DUPFD, 100) for to, end in ({1: out_end, 2: err_end, 3: wrong_end} | (ends or {})).items()}
+            all_ends = {1: out_end, 2: err_end, 3: wrong_end} | (ends or {})
+            high = {to: fcntl.fcntl(end, fcntl.F_DUPFD, 100) for to, end in all_ends.items()}
             for to, end in high.items(): os.dup2(end, to)
             os.set_inheritable(3, False)
             os.closerange(max(high) + 1, 256)
@@ -867,7 +879,8 @@ def _serve(language, level, tool):
     jobs, replies, null = os.dup(0), os.dup(1), os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2): os.dup2(null, fd)
     kernel, problem = containment.Kernel("compilers", level), None
-    home = kernel.confine_server([], tool.get("folders", []), containment.compiler_rules(dict(java=1, rust=3).get(language, 0)))
+    more = containment.compiler_rules(sockets=dict(java=1, rust=3).get(language, 0))
+    home = kernel.confine_server([], tool.get("folders", []), more)
     bench = SimpleNamespace(language=language, tool=tool, kernel=kernel, warm=f"{home}/warm", work=f"{home}/work", kept=f"{home}/kept", tests={}, count=0, javac=None)
     for folder in (bench.warm, bench.work, bench.kept): os.mkdir(folder)
     os.chdir(bench.work)
@@ -885,15 +898,16 @@ def _serve(language, level, tool):
 _BEGIN = "import sys; sys.path.insert(0, {!r}); from codedpo_nb.languages import _serve; _serve(*{!r})"
 
 class Workshop(sandbox.Pool):
-    "Warm compilers of one language; a context manager. `run` makes one for each call unless it is given one."
-    def __init__(self, language, # other than Python, which is compiled by the sandbox itself
-                 workers=None,   # number of servers; None: as many as there are cores
-                 level=None):    # None: full containment; "rlimits": only resource limits
+    "Warm compilers of one language; a context manager. `run_programs` makes one for each call without one."
+    def __init__(self, language: str, # other than Python, which is compiled by the sandbox itself
+                 workers: int | None = None, # number of servers; None: as many as there are cores
+                 level: str | None = None):  # None: full containment; "rlimits": only resource limits
         if reason := missing(language): raise sandbox.SandboxError(f"{language}: {reason}")
         self.language = language
         super().__init__(workers, "compilers", level)
 
-    def command(self):
+    def command(self) -> list[str]:
+        "The command line that starts a server."
         home = Path(sandbox.__file__).resolve().parent.parent
         return server.python(_BEGIN.format(str(home), (self.language, self.kind[1], toolchain(self.language))))
 
@@ -905,14 +919,14 @@ class Workshop(sandbox.Pool):
 # %% ../nbs/languages.ipynb #1dff3957
 SECONDS = dict(python=10, js=10, java=10, cpp=60, go=20, rust=60)
 
-def limits_of(language):
+def limits_of(language: str) -> sandbox.Limits:
     "The original's limits, as CPU time of the program."
     seconds = SECONDS[_known(language)]
     return sandbox.Limits(cpu=seconds, first=1 if language == "python" else 0, wall=60 + 2 * seconds, memory=1024)
 
 def _keys(programs, language, limits, level):
     tool = toolchain(language)
-    texts = [json.dumps([language, tool and tool["version"], p, sandbox.asdict(limits), level]) for p in programs]
+    texts = [json.dumps([language, tool and tool["version"], p, asdict(limits), level]) for p in programs]
     return [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts]
 
 def _python_run(programs, limits, workers, level, pool):
@@ -927,18 +941,20 @@ def _results(programs, language, limits, workers, level, shop):
     "Place, verdict and message of each program, as they come."
     if not programs: return
     if language == "python": yield from _python_run(programs, limits, workers, level, shop); return
-    jobs = [dict(id=i, source=p, limits=sandbox.asdict(limits), todo=[0]) for i, p in enumerate(programs)]
+    jobs = [dict(id=i, source=p, limits=asdict(limits), todo=[0]) for i, p in enumerate(programs)]
     with nullcontext(shop) if shop else Workshop(language, workers, level) as shop:
         for job, answer in sandbox.answers_of(shop, jobs):
             if isinstance(answer, str): raise sandbox.SandboxError(answer)
             yield job["id"], *answer[0]
 
 # %% ../nbs/languages.ipynb #e4bd36e6
-def explain(programs,       # from `answer_and_tests`, or texts, each a whole program with its own tests
-            language,       # key of `LANGUAGES`
-            *, limits=None, # `sandbox.Limits`; None: `limits_of(language)`
-            workers=None, journal=None, progress=False, level=None, # as for `sandbox.run`
-            pool=None):     # a `Workshop` to use (for Python a `sandbox.Pool`) instead of one for this call only
+def explain(programs: Iterable,  # from `answer_and_tests`, or texts, each a whole program with its own tests
+            language: str,       # key of `LANGUAGES`
+            *, limits: sandbox.Limits | None = None, # None: `limits_of(language)`
+            workers: int | None = None, journal: object = None, # as for `sandbox.run`
+            progress: bool | str | Callable = False, level: str | None = None,
+            pool: sandbox.Pool | None = None # a `Workshop` (for Python a `Pool`) to use
+           ) -> list[tuple[str, str]]:
     "`(verdict, message)` of each program; the message is what compiler or program said."
     if isinstance(programs, str): raise TypeError("programs is one string: give a list of programs, even if it has only one")
     programs, limits = list(programs), limits or limits_of(language)
@@ -957,7 +973,7 @@ def explain(programs,       # from `answer_and_tests`, or texts, each a whole pr
     done()
     return [found[k] for k in keys]
 
-def run_programs(programs, language, **options):
+def run_programs(programs: Iterable, language: str, **options) -> list[str]:
     """Verdicts of programs in a language, in order. Options as for `explain`.
 
     Contained are files, network, processes, memory and time, as the tables above say. A program from `answer_and_tests` passes if the process of its tests has come

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROFILES', 'ATTEMPTS', 'Limits', 'counters', 'Pool', 'answers_of', 'opened', 'progress_bar', 'installed', 'execute',
-           'Result', 'run', 'self_test', 'evaluate', 'carried', 'cost', 'memory', 'clock', 'check']
+           'Result', 'run', 'self_test', 'evaluate', 'carried', 'cost', 'memory', 'clock', 'check', 'SandboxError']
 
 # %% ../nbs/sandbox.ipynb #c9e423ac
 import json
@@ -14,12 +14,16 @@ import select
 import subprocess
 import sys
 from _thread import _local  # `threading` itself takes a while to import
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .isolation import border, harness, server
 from .isolation.containment import SandboxError
+
+# %% ../nbs/sandbox.ipynb #d688c90a
+_all_ = ["SandboxError"]   # whose home is containment
 
 # %% ../nbs/sandbox.ipynb #74da9a50
 @dataclass(frozen=True)
@@ -91,11 +95,12 @@ MORE = dict(pure="scientific")   # where a program runs that lacks something
 PROFILES, _TESTED = ("pure", "scientific", "compilers"), set()   # what was tested in this process
 class Pool:
     "Warm servers, one for each worker; a context manager. Every call makes its own unless it is given one."
-    def __init__(self, workers=None,     # number of servers; None: as many as there are cores
-                 profile=None,           # None: "pure", and "scientific" for what lacks something there; or one of `PROFILES`
-                 level=None,             # None: all that the platform offers, but more than "rlimits"; "rlimits": only these
-                 warm=(),                # further modules to import before the first program, such as "torch"; one that is absent is left out
-                 counter=None):          # one of `EVENTS` for `clock` to count
+    def __init__(self, workers: int | None = None, # number of servers; None: as many as there are cores
+                 profile: str | None = None, # None: "pure", and "scientific" for what needs more
+                 level: str | None = None,   # None: all that there is; "rlimits": only these
+                 warm: Iterable[str] = (),   # modules to import beforehand, such as "torch", if they are there
+                 counter: str | None = None): # one of `EVENTS` for `clock` to count
+        "Start the servers; `SandboxError` where they contain nothing, `ValueError` for an unknown profile."
         if profile not in (None, *PROFILES): raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
         if level not in (None, "rlimits"): raise ValueError(f"unknown level {level!r}; leave it out, or ask for 'rlimits', the weakest")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -111,9 +116,11 @@ class Pool:
             self._check()
         except BaseException: self.close(); raise
 
-    def command(self): return command(*self.kind, self.warm, self.counter)   # that starts a server
+    def command(self) -> list[str]:
+        "The command line that starts a server."
+        return command(*self.kind, self.warm, self.counter)
 
-    def beyond(self):
+    def beyond(self) -> "Pool | None":
         "A pool for programs that lack something in this one, made when it is first needed; None where there is none."
         if not self.wider or self.kind[0] not in MORE: return None
         self.other = self.other or Pool(self.workers, MORE[self.kind[0]], self.kind[1], self.warm)
@@ -130,12 +137,13 @@ class Pool:
 
     def __enter__(self): return self
     def __exit__(self, *_): self.close()
-    def close(self):
+    def close(self) -> None:
+        "End all servers, and those of the other profile."
         while self.servers: self.servers.pop().close()
         if self.other: self.other.close()
 
 # %% ../nbs/sandbox.ipynb #737d5417
-def answers_of(pool, jobs):
+def answers_of(pool: Pool, jobs: list[dict]) -> Iterator[tuple[dict, list]]:
     "Deal `jobs` to the servers; yields `(job, answer)` as they come."
     queue = list(reversed(jobs))
     for worker in [s for s in pool.servers if s.busy]: renew(pool, worker)   # an earlier call was interrupted
@@ -191,7 +199,7 @@ def _open(found):
 
 # %% ../nbs/sandbox.ipynb #c98ae8b3
 @contextmanager
-def opened(journal):
+def opened(journal: object) -> Iterator:
     "A journal by path or by object."
     if journal is None or not isinstance(journal, (str, os.PathLike)): yield journal; return
     from codedpo_nb.running.records import Journal
@@ -199,8 +207,8 @@ def opened(journal):
     try: yield journal
     finally: journal.file.close()
 
-def progress_bar(progress, total):
-    "Function to call with the number of programs that are done."
+def progress_bar(progress: bool | str | Callable, total: int) -> tuple[Callable, Callable]:
+    "Functions to call with `(done, total)`, numbers of programs, and at the end."
     if callable(progress): return progress, lambda: None
     if not progress: return lambda done, total: None, lambda: None
     from tqdm.auto import tqdm
@@ -236,7 +244,7 @@ def lacks(results: list) -> bool: # `[(verdict, text), ...]` of a program
     return any(word.removeprefix("load-") in LACKING and (not word.endswith(LACKING[:2]) or installed(text)) for word, text in results)
 
 # %% ../nbs/sandbox.ipynb #b8f57961
-def installed(name):
+def installed(name: str) -> bool:
     "Whether there is a library of that name, beyond the standard one; an import error may not say its name."
     from importlib.util import find_spec
     root = name.partition(".")[0]
@@ -271,9 +279,15 @@ def _portion(chosen, work, *what):
 _HERE = _local()   # one for each thread, with which its servers die
 
 # %% ../nbs/sandbox.ipynb #56eba7c2
-def execute(kind, programs, items, limits=Limits(), workers=None, journal=None, progress=False, pool=None, profile=None, level=None,
-            executor=None, budget=1_000_000):
-    "Results `[[(verdict, text), ...], ...]` of all programs, and the level of containment; `kind` of work is a key of `server.STEPS`."
+def execute(kind: str, programs: Iterable[str], items: Iterable, limits: Limits = Limits(),
+            workers: int | None = None, journal: object = None, progress: bool | str | Callable = False,
+            pool: Pool | None = None, profile: str | None = None, level: str | None = None, executor: object = None,
+            budget: float = 1_000_000) -> tuple[list[list[tuple[str, str]]], str]:
+    """Results `[[(verdict, text), ...], ...]` of all programs, and the level of containment.
+
+    `kind` of work is a key of `server.STEPS`, `items` are what is asked of each program, or one flat list for
+    all; other parameters as for `run`. Raises `TypeError` or `ValueError` for arguments that do not fit,
+    `SandboxError` where the kernel does not contain programs."""
     chosen = (pool.kind[0] if pool and not pool.wider else None, pool.kind[1]) if pool else (profile, level)
     if pool and profile not in (None, pool.kind[0]): raise ValueError(f"the pool has profile {pool.kind[0]!r}, not {profile!r}")
     if not isinstance(limits, Limits): raise TypeError(f"limits is {type(limits).__name__}, but has to be a `Limits`, such as Limits(cpu=2)")
@@ -319,16 +333,16 @@ class Result:
     verdicts: list
     level: str       # containment in force
     judged: str = "outside"  # or "in process": by the program's own process
-    said: list = None        # `said[i][j]`: what belongs to the word, such as the name of the module that is missing
+    said: list | None = None # `said[i][j]`: what belongs to the word, such as the name of an absent module
     python: str = platform.python_version()
 
     @property
-    def passed(self):
+    def passed(self) -> list:
         "0/1 arrays, one for each program: `passed[i][j]`."
         import numpy as np
         return [np.array([v == "pass" for v in row], dtype=np.uint8) for row in self.verdicts]
 
-    def matrix(self, programs=None):
+    def matrix(self, programs: slice | Iterable[int] | None = None):
         "0/1 array `[program, test]` of `programs` (a slice or indices, default all), which must have equally many tests."
         import numpy as np
         rows = self.passed
@@ -337,28 +351,28 @@ class Result:
         return np.array(rows, dtype=np.uint8)
 
     @property
-    def digest(self):
+    def digest(self) -> str:
         "Sixteen hexadecimal digits of SHA-256 over all verdicts."
         import hashlib
         return hashlib.sha256(json.dumps(self.verdicts).encode()).hexdigest()[:16]
 
-    def counts(self):
+    def counts(self) -> dict:
         "How often each verdict occurs."
         from collections import Counter
         return dict(Counter(v for row in self.verdicts for v in row).most_common())
 
 # %% ../nbs/sandbox.ipynb #f73a9f3e
-def run(programs,           # sources of programs
-        tests,              # for each program a list of tests (source, usually one `assert`), or one flat list for all
-        *, limits=Limits(),
-        workers=None,       # servers to start; None: one for each core
-        journal=None,       # path, or object with `in`, `get` and `append`: finished programs are kept there and not run again
-        progress=False,     # True or a title: a bar with the time left; a function: called with (done, total)
-        profile=None,       # None: "pure", and "scientific" for what lacks something there; or one of `PROFILES`
-        level=None,         # "rlimits": run with resource limits only, as the rest is not to be had or not wanted
-        pool=None,          # a `Pool` to use, instead of servers for this call only
-        executor=None,      # anything with the interface of `concurrent.futures.Executor`, such as Dask's `client.get_executor()`
-        apart=True          # False: the tests run in the program's own process, as those have to that patch its modules
+def run(programs: Iterable[str], # sources of programs
+        tests: Iterable,    # for each program a list of tests (usually `assert`), or one flat list for all
+        *, limits: Limits = Limits(),
+        workers: int | None = None, # servers to start; None: one for each core
+        journal: object = None, # path, or object with `in`, `get`, `append`: finished programs are not run again
+        progress: bool | str | Callable = False, # True or a title: a bar; or called with (done, total)
+        profile: str | None = None, # one of `PROFILES`; None: "pure", and "scientific" for what needs more
+        level: str | None = None, # "rlimits": these only, as the rest is not to be had or not wanted
+        pool: Pool | None = None, # to use, instead of servers for this call only
+        executor: object = None, # as `concurrent.futures.Executor`, such as Dask's `client.get_executor()`
+        apart: bool = True  # False: tests run in the program's own process, as those must that patch its modules
        ) -> Result:
     """Run every program with each of its tests.
 
@@ -389,7 +403,8 @@ ATTEMPTS = dict(
     reading="open('/etc/passwd').read()", writing="open('/etc/codedpo', 'w')",
     parent="import os; os.kill(os.getppid(), 0)", group="import os; os.kill(-1, 0)", memory_of_parent="import os; open(f'/proc/{os.getppid()}/environ')",
     limits="import resource; resource.setrlimit(resource.RLIMIT_CPU, (99, 99))", listing="import os; os.listdir('/')")
-def self_test(pool=None, profile=None, level=None):
+def self_test(pool: Pool | None = None, profile: str | None = None,
+              level: str | None = None) -> dict[str, str]:
     """Verdicts of known programs and of attempts to leave, by name; raises `SandboxError` if one is not as it has to be.
 
     Done by the first `Pool` of a process by itself. Under `level="rlimits"` attempts succeed, and that is no error."""
@@ -406,9 +421,10 @@ def self_test(pool=None, profile=None, level=None):
     return found
 
 # %% ../nbs/sandbox.ipynb #055b258e
-def evaluate(programs,       # sources of programs
-             calls,          # for each program a list of expressions such as "f([1, 2, 3])", or one flat list for all
-             **options):     # `limits`, `workers`, `journal`, `progress`, `profile`, `level`, `pool`, `executor` as for `run`
+def evaluate(programs: Iterable[str], # sources of programs
+             calls: Iterable, # for each program expressions such as "f([1, 2])", or one flat list for all
+             **options # as for `run`: `limits`, `workers`, `journal`, `progress`, `profile`, `level`, ...
+            ) -> list[list[tuple]]:
     """Values of calls: `out[i][j]` is `(verdict, value)`, the value None unless the verdict is `pass`.
 
     A value of anything but plain data (None, numbers, strings, bytes, lists, tuples, sets and dictionaries of exactly these types, nested at most
@@ -422,18 +438,18 @@ def _read(verdict, text):
     if found is None or not border.plain(found[0]): return "tamper", None
     return verdict, found[0]
 
-def carried(text):
+def carried(text: str) -> tuple | None:
     "The value that a program's process claims, in a tuple; None if it is nonsense."
     import base64
     try: return (border.unpack(base64.b64decode(text)),)
     except ValueError: return None
 
 # %% ../nbs/sandbox.ipynb #2ed433b9
-def cost(programs,          # sources of programs
-         calls,             # for each program a list of expressions, or one flat list for all
-         *, budget=1_000_000, # give a call up after so many instructions
-         limits=Limits(cpu=2.0, first=0),
-         **options): # as for `run`
+def cost(programs: Iterable[str], # sources of programs
+         calls: Iterable,   # for each program a list of expressions, or one flat list for all
+         *, budget: int = 1_000_000, # give a call up after so many instructions
+         limits: Limits = Limits(cpu=2.0, first=0),
+         **options) -> list[list[int | None]]: # as for `run`
     """Bytecode instructions that each call executes in the program's own code: `out[i][j]`, None where the call failed or exceeded a limit.
 
     Exact and repeatable for one Python version; other versions compile differently. Not seen: work inside C builtins (sorting, `sum`, `in` on a
@@ -448,11 +464,11 @@ def _counted(verdict, text):
     return found[0] if found and type(found[0]) is int and found[0] >= 0 else None
 
 # %% ../nbs/sandbox.ipynb #3d504a2a
-def memory(programs,        # sources of programs
-           calls,           # for each program a list of expressions, or one flat list for all
-           *, budget=1_000_000, # give a call up after so many instructions
-           limits=Limits(cpu=4.0, first=0),
-           **options): # as for `run`
+def memory(programs: Iterable[str], # sources of programs
+           calls: Iterable, # for each program a list of expressions, or one flat list for all
+           *, budget: int = 1_000_000, # give a call up after so many instructions
+           limits: Limits = Limits(cpu=4.0, first=0),
+           **options) -> list[list[tuple[int, int] | None]]: # as for `run`
     """Bytes that each call takes, its arguments among them: `out[i][j]` is `(peak, held)`, None where the call failed or exceeded a limit.
 
     `peak` is the most at once; `held` the sum, over the executed instructions of the program's own code, of what is held then: memory times time.
@@ -477,13 +493,14 @@ def _settled(turns): # seconds `[program][round]`
     return [exp(median(t - c for t, c in zip(row, common, strict=False)) + min(common)) for row in logs]
 
 # %% ../nbs/sandbox.ipynb #b416364a
-def clock(programs,        # sources of the programs to compare, of one task
-          calls,           # list of expressions, such as "f([1, 2, 3])"
-          rounds=31,       # turns of each program; odd, so that the median is one of them
-          *, target=0.0005, # CPU seconds of one turn; short calls are repeated until they fill it
-          every=False,     # True: the turns of all rounds instead of one number
-          by="seconds",    # or one of `EVENTS`, where the machine offers it
-          limits=Limits(cpu=0.5, first=0.05), budget=120.0, pool=None, profile=None, level=None):
+def clock(programs: Iterable[str], # sources of the programs to compare, of one task
+          calls: Iterable[str], # expressions, such as "f([1, 2, 3])"
+          rounds: int = 31, # turns of each program; odd, so that the median is one of them
+          *, target: float = 0.0005, # CPU seconds of one turn; short calls are repeated until they fill it
+          every: bool = False, # True: the turns of all rounds instead of one number
+          by: str = "seconds", # or one of `EVENTS`, where the machine offers it
+          limits: Limits = Limits(cpu=0.5, first=0.05), budget: float = 120.0, pool: Pool | None = None,
+          profile: str | None = None, level: str | None = None) -> list[list]:
     """CPU seconds of each call as in the quietest round, `out[i][j]`; None where it failed or exceeded a limit.
 
     With `every`, `out[i][j]` is a list with the seconds in each round, empty where it failed. All programs are loaded into one child and measured in

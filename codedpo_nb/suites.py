@@ -19,6 +19,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 # %% ../nbs/suites.ipynb #d41085f3
 from . import sandbox, syntax
@@ -35,20 +36,23 @@ def outcome(verdicts: list) -> str: # of the sandbox
 # %% ../nbs/suites.ipynb #61877e1c
 class Court:
     "Sandbox servers by profile, started when first needed; a context manager."
-    def __init__(self, workers=None, # servers of each profile; None: one for each core
-                 journal=None,       # path: programs that were judged are kept there and not run again
-                 progress=False):    # True: a bar with the time left
+    def __init__(self, workers: int | None = None, # servers of each profile; None: one for each core
+                 journal: str | Path | None = None, # judged programs are kept there and not run again
+                 progress: bool = False): # True: a bar with the time left
         self.workers, self.journal, self.progress, self.pools, self.stack = workers, journal, progress, {}, ExitStack()
     def __enter__(self): return self
     def __exit__(self, *what): self.stack.close()
-    def pool(self, profile=None, warm=()):
+    def pool(self, profile: str | None = None, warm: tuple = ()) -> sandbox.Pool:
+        "The servers of a profile with these modules imported beforehand."
         if (profile, warm) not in self.pools: self.pools[profile, warm] = self.stack.enter_context(sandbox.Pool(self.workers, profile, warm=warm))
         return self.pools[profile, warm]
-    def run(self, kind, programs, tests, limits, profile=None, warm=()):
+    def run(self, kind: str, programs: list, tests: list, limits: sandbox.Limits, profile: str | None = None,
+            warm: tuple = ()) -> list[list[tuple[str, str]]]:
         "`(verdict, text)` of each program on its tests; the kind of work is one of the sandbox's."
         return sandbox.execute(kind, programs, tests, limits, pool=self.pool(profile, warm), journal=self.journal, progress=self.progress)[0]
 
-def run_by_limits(programs: list, tests: list, limits: list, court, kind="test", profile=None, warm=None) -> list: # (n,) each; `Limits`; a `Court`
+def run_by_limits(programs: list, tests: list, limits: list, court: Court, kind: str = "test",
+                  profile: str | None = None, warm: list | None = None) -> list[str]: # (n,) each
     "Outcome of each program on its tests. `warm`: what is imported beforehand, for each."
     groups, out = defaultdict(list), [None] * len(programs)
     for i, limit in enumerate(limits): groups[limit, warm[i] if warm else ()].append(i)
@@ -108,7 +112,7 @@ EVALPLUS = sandbox.Limits(cpu=1.0, first=0, wall=10.0, memory=4096, timeouts=1)
 # %% ../nbs/suites.ipynb #bba579b9
 def judge_sets(cases: list,   # (n,) from `pack_problems`
                sources: list, # (n,) programs
-               court) -> list:
+               court: Court) -> list[str]:
     "Outcome of each program on its set of inputs."
     out = run_by_limits(sources, [[c["item"]] for c in cases], list(map(at_once, cases)), court, "set")
     late = [i for i, v in enumerate(out) if v.endswith("timeout")]
@@ -117,13 +121,17 @@ def judge_sets(cases: list,   # (n,) from `pack_problems`
     for i, v in zip(late, again, strict=True): out[i] = v
     return out
 
-def ground_truth(problems: list, court, journal=None) -> dict: # of EvalPlus; path, to compute it once only
+def ground_truth(problems: list, # of EvalPlus
+                 court: Court,
+                 journal: str | Path | None = None # to compute it once only
+                ) -> dict:
     "Canonical outputs of each problem by its task id, as from `pack_problems`."
     unique = list({p["task_id"]: p for p in problems}.values())
     limits = sandbox.Limits(cpu=300, first=0, wall=3000, memory=4096)
     return dict(zip((p["task_id"] for p in unique), pack_problems(unique, limits=limits, pool=court.pool(), journal=journal or court.journal), strict=False))
 
-def judge_plus(problems: list, answers: list, court, form=None, packed=None) -> list: # `packed`: from `ground_truth`
+def judge_plus(problems: list, answers: list, court: Court, form: str | None = None,
+               packed: dict | None = None) -> list[tuple[str, str]]: # `packed`: from `ground_truth`
     "`(base, plus)` of each answer to a problem of EvalPlus; `(n,)` each. The plus inputs are run only if the base inputs passed."
     packed = packed or ground_truth(problems, court)
     sources = [assemble(p, a, form) for p, a in zip(problems, answers, strict=False)]
@@ -164,7 +172,8 @@ LIMITS = {
     "livecodebench": sandbox.Limits(cpu=6.0, first=0.5, wall=60.0, memory=4096, timeouts=1),
 }
 IN_PROCESS = {"ds1000": "scientific", "bigcodebench": "scientific"}   # judged by the program's own process, in a profile with a folder to write to
-def judge_tests(problems: list, answers: list, court, form=None) -> list:
+def judge_tests(problems: list, answers: list, court: Court,
+                form: str | None = None) -> list[tuple[str, str]]:
     "`(base, plus)` of each answer to a problem whose tests are plain code; `(n,)` each."
     programs = [assemble(p, a, form) for p, a in zip(problems, answers, strict=False)]
     limits = [LIMITS.get(p["benchmark"], sandbox.Limits(timeouts=1)) for p in problems]
@@ -190,11 +199,11 @@ NOT_JUDGED = "not judged: for want of "
 def judge(
     problems: list,  # of one benchmark
     answers: list,   # for each problem a list of answers
-    form: str = None,  # "solution" if the answers are whole programs; the problem's own form by default
-    workers: int = None, # servers; None: one for each core
-    journal=None,    # path: what was judged is kept there and not run again
-    progress=False,  # True: a bar with the time left
-) -> list:
+    form: str | None = None, # "solution" if the answers are whole programs; the problem's own form by default
+    workers: int | None = None, # servers; None: one for each core
+    journal: str | Path | None = None, # what was judged is kept there and not run again
+    progress: bool = False, # True: a bar with the time left
+) -> list[list[tuple[str, str]]]:
     """`(base, plus)` of each answer, `[problem][answer]`: `pass`, or the word for what went wrong. `plus` means base and plus tests.
 
     `not judged: for want of X` is no verdict: the problem, or an answer that failed, needs a library X that is not installed here."""
@@ -295,8 +304,8 @@ def in_words(said: str) -> str: # an exception's name and text
 def reasons(
     problems: list, # whose canonical solutions do not pass
     outcomes: list, # of these solutions
-    court,
-) -> list:
+    court: Court,
+) -> list[str]:
     "Why each fails, in words."
     out = []
     for p, word in zip(problems, outcomes, strict=False):

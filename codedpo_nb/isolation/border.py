@@ -18,7 +18,7 @@ SEQUENCES = frozenset((list, tuple))
 DEEP = 100          # levels of nesting that cross
 MOST = 1 << 20      # bytes of one value that cross
 
-def plain(x, depth=DEEP) -> bool:
+def plain(x: object, depth: int = DEEP) -> bool:
     "Whether a value is plain data, no deeper than `depth`."
     kind = type(x)
     if kind in ATOMS: return True
@@ -299,7 +299,7 @@ def counted(name, pairs, factory, inner):
     return collections.defaultdict(built(factory) if factory[0] == "a" else None, pairs)
 
 # %% ../../nbs/isolation/border.ipynb #de79a392
-def unpack(data: bytes, stand_in=None):
+def unpack(data: bytes, stand_in=None) -> object:
     "The value that `pack` wrote; `Malformed` for anything else."
     node = unmarshal(data[1:])
     if data[:1] == b"m": return node

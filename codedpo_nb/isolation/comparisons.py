@@ -142,7 +142,7 @@ class Comparison:
     condition: tuple  # of their values; None: the first only has to come back
     data: bytes = None  # the expected value as it would come across, where equal bytes suffice
 
-def read_test(test: str): # source
+def read_test(test: str) -> Comparison | None: # source
     "A `Comparison`, or `None` for a test of another shape."
     found = syntax.tree(test, longest=20_000, deepest=60)
     if found is None or len(found.body) != 1: return None

@@ -87,7 +87,7 @@ def search(ranges): # instructions that find the number's range in `[(first numb
     return op(0x35, ranges[half][0], len(left) // 8, 0) + left + right
 
 def by_number(rules, arch, otherwise):
-    "The seccomp program (bytes, 8 for an instruction) that does with a call what `rules`, `{number: instructions}`, say, and `otherwise` with any other."
+    "The seccomp program that does what `rules`, `{number: instructions}`, say, and else `otherwise`."
     ranges = [(0, otherwise)]
     for n in range(512):
         if rules.get(n, otherwise) != ranges[-1][1]: ranges.append((n, rules.get(n, otherwise)))
@@ -107,8 +107,9 @@ def own_limits(): # prlimit64 for reading its own limits: no process is named, a
     return rule
 
 # %% ../../nbs/isolation/containment.ipynb #7b19c021
-def seccomp_filter(profile: str = "pure", machine: str = MACHINE, also: dict = None,
-                   writes: bool = False) -> bytes: # files may be opened for writing, since something else guards them
+def seccomp_filter(profile: str = "pure", machine: str = MACHINE, also: dict | None = None,
+                   writes: bool = False # files may be opened for writing, since something else guards them
+                  ) -> bytes:
     "The seccomp program (bytes, 8 for an instruction) of a server: what it and its programs need, and `also`, `{call: instructions}`, nothing else."
     arch, opens, kills, ioctl, absent, pair, send = ARCH[machine]
     yes, no, files = answer(), answer(EPERM), profile != "pure"
@@ -137,25 +138,31 @@ def child_filter(pid: int, profile: str = "pure", machine: str = MACHINE) -> byt
     return load(0) + b"".join(op(0x15, n, 0, len(r) // 8) + r for n, r in rules.items()) + own + yes
 
 # %% ../../nbs/isolation/containment.ipynb #27db3a32
-OF_NATIVE = """execve arch_prctl set_tid_address rt_sigaction epoll_wait epoll_ctl epoll_pwait eventfd2 epoll_create1 get_robust_list
-    sched_getscheduler sched_getparam fadvise64 rt_sigsuspend""".split()
+OF_NATIVE = """execve arch_prctl set_tid_address rt_sigaction epoll_wait epoll_ctl epoll_pwait eventfd2
+    epoll_create1 get_robust_list sched_getscheduler sched_getparam fadvise64 rt_sigsuspend""".split()
 
 # %% ../../nbs/isolation/containment.ipynb #e7e0d1fa
 def native_filter(pid: int, machine: str = MACHINE) -> bytes:
     "The seccomp program of the process `pid` that becomes a native program, on top of that of its server."
-    yes, no, calls = answer(), answer(EPERM), calls_of(machine, "pure", "talk", "processes", "server", "files")
+    yes, no, pure = answer(), answer(EPERM), calls_of(machine, "pure")
+    calls = pure | calls_of(machine, "talk", "processes", "server", "files")
     arch, opens, kills, ioctl, absent, pair, _ = ARCH[machine]
-    rules = dict.fromkeys(calls_of(machine, "pure").values(), yes) | {calls[n]: yes for n in OF_NATIVE if n in calls}
+    rules = dict.fromkeys([*pure.values(), *(calls[n] for n in OF_NATIVE if n in calls)], yes)
     rules |= {n: to_read(at) for n, at in opens.items()} | {n: answer(ENOSYS) for n in absent}
-    rules |= {n: load(LOW[0]) + either([pid], yes, no) for n in kills} | {ioctl: waiting(), pair: yes}   # where the server has it
-    rules |= {calls["clone"]: if_any(LOW[0], 0x10000, yes, no), calls["prctl"]: load(LOW[0]) + either([15], yes, no)}
+    rules |= {n: load(LOW[0]) + either([pid], yes, no) for n in kills}
+    rules |= {ioctl: waiting(), pair: yes}   # a pair of sockets, where the server has it
+    rules |= {calls["clone"]: if_any(LOW[0], 0x10000, yes, no)}   # threads
+    rules |= {calls["prctl"]: load(LOW[0]) + either([15], yes, no)}   # naming a thread
     return by_number(rules | {calls["prlimit64"]: own_limits()}, arch, no)
 
 def compiler_rules(sockets: int = 0, machine: str = MACHINE) -> dict:
-    "Rules `{call: instructions}` for what a server of compilers asks besides its profile: Landlock, and so many of `socketpair`, `sendto`, `recvfrom`."
+    """Rules `{number: instructions}` for what a server of compilers asks besides its profile.
+
+    That is Landlock, and of `socketpair`, `sendto` and `recvfrom` the first `sockets`."""
     if machine not in ARCH: return {}
     *_, pair, send = ARCH[machine]
-    return dict.fromkeys([444, 445, 446, *(pair, send, calls_of(machine, "talk")["recvfrom"])[:sockets]], answer())
+    talk = (pair, send, calls_of(machine, "talk")["recvfrom"])
+    return dict.fromkeys([444, 445, 446, *talk[:sockets]], answer())
 
 # %% ../../nbs/isolation/containment.ipynb #191a2503
 def rights_of(profile, packages):
@@ -174,7 +181,7 @@ def rights_of(profile, packages):
 # %% ../../nbs/isolation/containment.ipynb #f84f2760
 READ, WRITE, RUN = 4 | 8, 2 | 4 | 8 | 16 | 32 | 128 | 256 | 4096 | 8192 | 16384, 1   # rights of Landlock
 
-def landlock(libc, rights):
+def landlock(libc, rights: dict[str, int]) -> int:
     "Keep only these rights; returns the version of Landlock, 0 if the kernel has none."
     import ctypes
     version = libc.syscall(444, None, ctypes.c_size_t(0), 1)
@@ -262,7 +269,7 @@ def place(paths):
         if os.path.isdir(folder) and not any(os.path.realpath(p).startswith(folder + "/") for p in paths): return folder
 
 # %% ../../nbs/isolation/containment.ipynb #01b8ce5c
-def set_limits(**wanted):
+def set_limits(**wanted: int) -> None:
     "Set resource limits, both soft and hard; never above the present hard limit."
     for name, value in wanted.items():
         which = getattr(resource, "RLIMIT_" + name)
@@ -289,7 +296,7 @@ def own_folder():
 # %% ../../nbs/isolation/containment.ipynb #c7981c4c
 class Kernel:
     "What this kernel offers for containment: what a server does once, and what is left for each of its children."
-    def __init__(self, profile, level):
+    def __init__(self, profile: str, level: str | None):
         self.profile, self.server, self.prctl, self.size = profile, os.getpid(), None, 0
         self.namespaces = self.root = self.landlock = self.seccomp = 0
         self.leftover = None   # a scratch folder that has to be removed by the parent
@@ -299,7 +306,7 @@ class Kernel:
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.prctl = self.libc.prctl
 
-    def confine_server(self, packages, tools=(), also=None):
+    def confine_server(self, packages: list, tools: list | tuple = (), also: dict | None = None):
         "Everything that can be done before the first child; `tools` may be executed, `also` goes to the filter. Returns the scratch folder."
         files, size = self.profile != "pure", dict(pure=0, scientific=64, compilers=256)[self.profile]
         rights = rights_of(self.profile, packages) | dict.fromkeys(tools, READ | RUN)
@@ -330,8 +337,8 @@ class Kernel:
         self.confine_child, self.bounds = confiner(self)
         return scratch
 
-    def confine_native(self, rights):
-        "Leave a fresh child, before it becomes a native program, these rights and the calls of `native_filter`; OSError where the kernel refuses."
+    def confine_native(self, rights: dict[str, int]) -> None:
+        "Leave a child that will become a program these rights and the calls of `native_filter`, or OSError."
         if self.weak: return
         if not landlock(self.libc, rights): raise OSError("Landlock")
         call, program = filtering(native_filter(os.getpid()))
@@ -341,7 +348,7 @@ class Kernel:
     def level(self):
         return "+".join(["rlimits"] + [n for n in ("namespaces", "landlock", "seccomp") if getattr(self, n)])
 
-def filtering(program):
+def filtering(program: bytes) -> tuple:
     "The arguments of `prctl` that install a filter, and the memory that holds it."
     import ctypes
     where = ctypes.create_string_buffer(program, len(program))
@@ -372,7 +379,7 @@ def confiner(kernel):
     return confine, bounds
 
 # %% ../../nbs/isolation/containment.ipynb #f28902aa
-def empty(folder):
+def empty(folder: str) -> None:
     "Remove what a program left in a folder; a deep tree is taken apart from the top."
     count, names = 0, os.listdir(folder)
     while names:

@@ -731,7 +731,7 @@ def _go(row, text):
 WIRES = dict(js={"wire.js": _WIRE_JS, "answer.js": _ANSWER_JS, "tests.js": _TESTS_JS}, cpp={"wire.h": _WIRE_H, "wire.cpp": _WIRE_CPP}, rust={"codedpo_wire.rs": _WIRE_RUST},
              java={"codedpo/Wire.java": _WIRE_JAVA, "codedpo/Answer.java": _ANSWER_JAVA, "codedpo/Tests.java": _TESTS_JAVA}, go={"wire/wire.go": _WIRE_GO})
 
-def two_programs(row,  # of HumanEvalPack, with `language` other than Python
+def two_programs(row: dict, # of HumanEvalPack, with `language` other than Python
            text): # the answer, from `languages.complete`
     "The two programs of a task: `answer` (in Java and Go with `glue`) and `tests`, as texts."
     return dict(js=_js, java=_java, cpp=_cpp, go=_go, rust=_rust)[row["language"]](row, text)

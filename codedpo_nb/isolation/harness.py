@@ -707,7 +707,7 @@ def fresh(spec):
 EVENTS = {"instructions": (0, 1), "cycles": (0, 0), "task-clock": (1, 1)}   # kind and number in perf_event_open(2)
 _counter = [None]   # descriptor of the zygote's counter
 
-def open_event(name):
+def open_event(name: str) -> int | None:
     "Descriptor that counts an event of this process and of its later children, in user code; None where it cannot be had."
     import ctypes
     import platform
@@ -980,7 +980,8 @@ def zygote(profile, level, packages, warm, counter, channel):
         for fd in fds: os.close(fd)
         line.send(answer)
 
-def end_group(pid): # none can have left it, for the filter refuses that; the zygote inherits what outlives its parent
+def end_group(pid: int) -> None:
+    "End a group, which the filter lets nobody leave; the zygote inherits what outlives its parent."
     try:
         os.killpg(pid, signal.SIGKILL)
         while True: os.waitpid(-pid, 0)

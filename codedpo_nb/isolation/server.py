@@ -28,9 +28,11 @@ from .containment import SandboxError
 from ..problems import oracles
 
 # %% ../../nbs/isolation/server.ipynb #3f624c05
-def python(code): return [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", code]
+def python(code: str) -> list[str]:
+    "The command line of a bare interpreter that runs code."
+    return [sys.executable, "-s", "-S", "-B", "-W", "ignore", "-c", code]
 
-def environment():
+def environment() -> dict[str, str]:
     "What a server and its children may know: no tokens and keys, a fixed hash seed, one time zone."
     keep = {k: os.environ[k] for k in ("LD_LIBRARY_PATH", "PYTHONHOME") if k in os.environ}
     return dict(PYTHONHASHSEED="0", TZ="UTC", LC_ALL="C.UTF-8", PATH="/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg", **keep)
@@ -393,13 +395,14 @@ def asks_once(test):
     return test is not None and len(test.asked) == 1 and (test.data is not None or test.condition in (TRUE, ("not", TRUE)))
 
 # %% ../../nbs/isolation/server.ipynb #43911b19
-def in_turn(child, items, job):
+def in_turn(child: Child, items: list, job: dict):
+    "Results of a job's items, one question at a time."
     for item in items:
         child.begin()
         found = STEPS[job["kind"]](child, item, job)
         yield ("timeout", "") if child.late() else found
 
-def together(child, items, job):
+def together(child: Child, items: list, job: dict):
     "Results of tests, in as few messages as can be."
     tests = list(map(read_test, items))
     while tests:
@@ -444,7 +447,7 @@ def stretch(job, zygote, items, steps=in_turn):
     return results
 
 # %% ../../nbs/isolation/server.ipynb #8f73a186
-def judge_job(job, zygote):
+def judge_job(job: dict, zygote: Zygote) -> list:
     "Results `[verdict, text]` of the job's items, None for those that were not run."
     found, late, rest, steps = {}, 0, job["todo"], together if job["kind"] == "test" else in_turn
     while rest and late < job["timeouts"]:
@@ -470,12 +473,13 @@ def limit_memory(most=3 << 30):
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 # %% ../../nbs/isolation/server.ipynb #e4aff7da
-def send_message(fd, message):
+def send_message(fd: int, message: object) -> None:
+    "Write a message, any JSON, with its length in front."
     data = json.dumps(message).encode()
     data = memoryview(struct.pack("<I", len(data)) + data)
     while data: data = data[os.write(fd, data):]
 
-def receive_message(fd):
+def receive_message(fd: int) -> object:
     "The next message, None at the end."
     try: return json.loads(harness.exactly(fd, struct.unpack("<I", harness.exactly(fd, 4))[0]))
     except EOFError: return None

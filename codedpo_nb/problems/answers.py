@@ -134,7 +134,7 @@ def closes(line: str, indent: int, mark: str) -> bool:
     return len(text) >= len(mark) and set(text) == {mark[0]} and columns(line) < indent + 4
 
 # %% ../../nbs/problems/answers.ipynb #d4c4a79c
-def opening(line: str):
+def opening(line: str) -> tuple | None:
     "`(indentation, fence, info string)` of a line that opens a block, None for any other; it may be the first line of a list's item."
     if "```" not in line and "~~~" not in line: return None
     lead = re.match(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?", line)[0]
@@ -224,7 +224,7 @@ def shortened(source: str):
 # %% ../../nbs/problems/answers.ipynb #3f9a1c7f
 _IDLE = (ast.Name, ast.Load, ast.Expr, ast.AnnAssign, ast.Store, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.Tuple, ast.Attribute)
 
-def is_idle(node) -> bool: # a statement
+def is_idle(node: ast.AST) -> bool: # a statement
     "Whether a statement names things and does nothing with them, as words do."
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant): return not isinstance(node.value.value, str)
     return isinstance(node, (ast.Expr, ast.AnnAssign)) and all(isinstance(n, _IDLE) for n in ast.walk(node))
@@ -290,7 +290,7 @@ def needed(code: str, others: list, name: str = "") -> str: # a program; program
     return "".join(parts[i][1] + "\n" for i in sorted(taken))
 
 # %% ../../nbs/problems/answers.ipynb #f625084e
-def bound(node) -> set: # a statement
+def bound(node: ast.AST) -> set: # a statement
     "Names that a statement binds; `*` for an import of everything."
     found, stack = set(), [node]
     while stack:
@@ -301,13 +301,13 @@ def bound(node) -> set: # a statement
         stack += ast.iter_child_nodes(n)
     return found
 
-def defines(found, name: str) -> int: # a syntax tree or None
+def defines(found: ast.Module | None, name: str) -> int: # a syntax tree or None
     "2 if a program defines a name, 1 if it only announces it, 0 if it does neither. What it imports or calls by that name is no definition."
     if found is None or any(isinstance(n, ast.Return) for n in found.body): return 0
     own = [n for n in found.body if name in bound(n) and not isinstance(n, (ast.Import, ast.ImportFrom)) and (isinstance(n, _DEF) or name not in used(n))]
     return 0 if not own else 1 if all(map(is_stub, own)) else 2
 
-def unbound_names(found) -> set: # a syntax tree
+def unbound_names(found: ast.Module) -> set: # a syntax tree
     "Names that a program uses and does not bind."
     return set().union(*map(used, found.body)) - set().union(*map(bound, found.body))
 

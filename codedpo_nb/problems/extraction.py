@@ -134,7 +134,7 @@ def is_message(text: str, name: str) -> bool:
 def answer_in(
     p: dict,          # a problem record
     text: str,        # what the model wrote
-    form: str = None, # "solution" for a chat's whole message; the problem's own by default
+    form: str | None = None, # "solution" for a chat's whole message; the problem's own by default
 ) -> str:
     "The answer in a model's text, found as the benchmark's own harness finds it, or else as a person would; to be judged in the same form."
     name, chat, form = p["benchmark"], form == "solution", form or p["form"]

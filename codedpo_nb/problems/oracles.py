@@ -14,7 +14,7 @@ def is_floats(x) -> bool:
     return isinstance(x, float) or isinstance(x, (list, tuple)) and len(x) > 0 and all(isinstance(v, float) for v in x)
 
 # %% ../../nbs/problems/oracles.ipynb #b10dd382
-def close(a, b, atol: float) -> bool:
+def close(a: object, b: object, atol: float) -> bool:
     "Equality of numbers and nested sequences of numbers up to `atol + 1e-7 |b|`, as `numpy.allclose`; TypeError for anything else."
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(close(x, y, atol) for x, y in zip(a, b, strict=True))
@@ -22,7 +22,7 @@ def close(a, b, atol: float) -> bool:
         raise TypeError("only numbers can be close")
     return a == b or abs(a - b) <= atol + 1e-7 * abs(b) < float("inf")
 
-def agree(out, expected, atol: float) -> bool:
+def agree(out: object, expected: object, atol: float) -> bool:
     "Whether EvalPlus accepts `out` where the canonical solution returns `expected`."
     if out == expected: return True
     if atol == 0 and is_floats(expected): atol = 1e-6
@@ -48,7 +48,7 @@ def digit_distance(a, b):
 NOT_NONE = "check_str text_match_three text_starta_endb".split()
 
 # %% ../../nbs/problems/oracles.ipynb #17f49640
-def accepts(name: str, args: tuple, out, expected, atol: float) -> bool:
+def accepts(name: str, args: tuple, out: object, expected: object, atol: float) -> bool:
     "Whether `out` is right for the problem with entry point `name` on `args`: the special oracles, then `agree`."
     exact = out == expected
     if name == "find_zero": return is_root(*args, out, atol)

@@ -6,6 +6,9 @@
 __all__ = ['FIELDS', 'FORMS', 'BenchmarkError', 'problem', 'validate', 'assemble', 'truth_program', 'literal', 'call', 'mark',
            'pass_at_k']
 
+# %% ../../nbs/problems/record.ipynb #540f18f3
+from collections.abc import Iterable
+
 # %% ../../nbs/problems/record.ipynb #77a22ce8
 class BenchmarkError(ValueError):
     "Benchmark data that is absent or not what it should be; the message says which file, line and field."
@@ -19,7 +22,7 @@ def problem(
     task_id: str, benchmark: str, prompt: str, entry_point: str,
     tests: list,             # base tests, code that raises if it fails
     canonical: str,          # reference answer, in the problem's form
-    plus_tests: list = (),   # further tests
+    plus_tests: Iterable = (), # further tests
     form: str = "solution",  # "completion" continues the prompt, "solution" is a whole program, "quoted" is given to the tests as text
     before: str = "",        # code before the answer
     after: str = "",         # code between answer and tests
@@ -32,7 +35,7 @@ def problem(
 # %% ../../nbs/problems/record.ipynb #3d39de1b
 def validate(
     p: dict,           # a problem record
-    where: str = None, # file and line for the message
+    where: str | None = None, # file and line for the message
 ) -> dict:
     "The record itself if it is complete and consistent, else `BenchmarkError` naming the field."
     def bad(field, what): raise BenchmarkError(f"{where or p.get('task_id', 'a problem')}: field '{field}' {what}")
@@ -50,7 +53,7 @@ def validate(
 def assemble(
     p: dict,          # a problem record
     answer: str,      # what the model wrote
-    form: str = None, # form of this answer, the problem's own by default
+    form: str | None = None, # form of this answer, the problem's own by default
 ) -> str:
     "The program that the tests of a problem are run against."
     form = "quoted" if p["form"] == "quoted" else form or p["form"]
@@ -63,7 +66,7 @@ def truth_program(p: dict) -> str:
     return assemble(p, p["canonical"])
 
 # %% ../../nbs/problems/record.ipynb #e1c0de715
-def literal(x) -> str:
+def literal(x: object) -> str:
     "Python source of a value; unlike `repr` also for infinities and nan inside containers."
     text = repr(x)
     if "inf" not in text and "nan" not in text: return text

@@ -39,7 +39,7 @@ def list_rows(path: Path, data: bytes) -> list:
 
 # %% ../../nbs/problems/sources.ipynb #8d33473d
 def content(
-    path,                 # of a text file, plain or .gz
+    path: str | Path,     # of a text file, plain or .gz
     most: int = UNPACKED, # bytes after unpacking
 ) -> bytes:
     "Bytes of a file, unpacked, without a mark of UTF-8; `ValueError` for too many, or for another encoding."
@@ -58,8 +58,8 @@ def content(
     return data.removeprefix(codecs.BOM_UTF8)
 
 def read_rows(
-    path, # .jsonl, .jsonl.gz, .json or .parquet file
-) -> list:
+    path: str | Path, # .jsonl, .jsonl.gz, .json or .parquet file
+) -> list[tuple[str, dict]]:
     "Rows of a benchmark file as `[(where, row)]`; `where` is file and line, for messages."
     path = Path(path)
     if not path.is_file(): raise BenchmarkError(f"{path} does not exist; name the folder that holds the benchmark files in CODEDPO_DATA")
@@ -113,7 +113,7 @@ SOURCES = {  # name: address on the hub, address of the release
 } | {f"humanevalpack/{language}": (f"{PACK_HUB}/{language}/{FILE}", "") for language in "js java cpp go rust".split()}
 
 # %% ../../nbs/problems/sources.ipynb #26c74fb8
-def is_remote(source) -> bool:
+def is_remote(source: object) -> bool:
     "Whether a source is an address and no path."
     return isinstance(source, str) and source.startswith(("hub:", "http://", "https://"))
 
@@ -163,14 +163,17 @@ def trust(place: str, path: Path, note: Path) -> Path:
 def refused(place: str, got: str, expected: str, note: Path) -> BenchmarkError: # sums in hex
     "The error for a file with another sum than it should have."
     if noted(note) == expected: why = f"but {expected} when it was first downloaded; take a fixed revision of it, or delete {note} to accept the new file"
-    else: why = f"expected {expected}; the file changed or the download broke off: try again, or use the release of {', '.join(n for n in SOURCES if '/' not in n)}"
+    else:
+        names = ", ".join(n for n in SOURCES if "/" not in n)
+        why = f"expected {expected}; the file changed or the download broke off: " \
+              f"try again, or use the release of {names}"
     return BenchmarkError(f"{place} has SHA-256 {got}, {why}; nothing was kept")
 
 # %% ../../nbs/problems/sources.ipynb #ce995401
 def fetch(
     url: str,           # http:// or https://
-    sha256: str = None, # expected digest of the file, in hex; None: that of the first download
-    cache=None,         # folder to keep it in, `cache_folder()` by default
+    sha256: str | None = None, # expected digest of the file, in hex; None: that of the first download
+    cache: str | Path | None = None, # folder to keep it in, `cache_folder()` by default
 ) -> Path:
     "The file behind a URL, downloaded once and checked."
     import pooch
@@ -192,9 +195,9 @@ def fetch(
 def hub_file(
     repo: str,            # data set, owner/name
     file: str,            # in it
-    revision: str = None, # commit, branch or tag
-    sha256: str = None,   # expected digest; None: that of the first download
-    cache=None,           # folder to keep it in; that of the hub's library by default
+    revision: str | None = None, # commit, branch or tag
+    sha256: str | None = None,   # expected digest; None: that of the first download
+    cache: str | Path | None = None, # folder to keep it in; that of the hub's library by default
 ) -> Path:
     "A file of a data set on the Hugging Face hub, downloaded once and checked."
     import huggingface_hub as hub
@@ -217,16 +220,16 @@ def hub_file(
 def remote_file(
     name: str,   # key of `SOURCES`, from which a data set's file and revision are taken if `source` names none
     source: str, # URL or `hub:owner/name@revision/file`, either with `#sha256=` and a sum at its end
-    cache: "str | Path | None" = None,  # folder that keeps downloads
+    cache: str | Path | None = None, # folder that keeps downloads
 ) -> Path:
-    "The file at an address, on this machine, downloaded if it has to be; `BenchmarkError` for a wrong sum or no network."
+    "The file at an address, downloaded if it has to be; `BenchmarkError` for a wrong sum or no network."
     at = address(name, source)
     if "url" in at: return fetch(at["url"], at["sha256"], cache)
     if not at["file"]: raise BenchmarkError(f"{source} says no file; write hub:{at['repo']}/ and the file's name")
     return hub_file(**at, cache=cache)
 
 # %% ../../nbs/problems/sources.ipynb #af549231
-def data_folder(folder=None):
+def data_folder(folder: str | Path | None = None) -> Path | None:
     "Folder of benchmark data: the argument, else the environment variable CODEDPO_DATA, else None."
     folder = folder or os.environ.get("CODEDPO_DATA")
     return Path(folder) if folder else None
@@ -235,7 +238,7 @@ def data_folder(folder=None):
 def find_file(
     name: str,    # of the benchmark, for messages
     files: list,  # file names that are looked for, the usual one first
-    folder=None,  # searched with its subfolders; CODEDPO_DATA by default
+    folder: str | Path | None = None, # searched with its subfolders; CODEDPO_DATA by default
 ) -> Path:
     "The file of a benchmark in a folder; `BenchmarkError` says where to put it."
     folder = data_folder(folder)

@@ -251,11 +251,11 @@ def test_submission_is_scored_by_language_and_what_cannot_run_is_named(tmp_path,
     class Languages:
         "In place of the compilers: a program that holds `good` passes; there is no Go."
         @staticmethod
-        def load(language, source): return [dict(task_id=f"{language}/{i}", language=language) for i in range(4)]
+        def load_humanevalpack(language, source): return [dict(task_id=f"{language}/{i}", language=language) for i in range(4)]
         @staticmethod
-        def assemble(row, text): return f"{row['task_id']} {text}"
+        def answer_and_tests(row, text): return f"{row['task_id']} {text}"
         @staticmethod
-        def run(programs, language, journal=None):
+        def run_programs(programs, language, journal=None):
             assert [p.split()[0] for p in programs] == [f"{language}/{i}" for i in range(4)]
             return ["not run: no go on this machine" if language == "go" else "not run: needs a package" if p == "js/3 good" else "pass" if "good" in p else "fail" for p in programs]
     import codedpo_nb

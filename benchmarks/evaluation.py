@@ -12,7 +12,16 @@ The last line is one JSON object: `cpu_vs_evalplus` is this project's CPU time d
 are the same for every sample of a problem whose canonical solution EvalPlus accepts (0.3.1 accepts none for HumanEval/32: its special comparison
 forgets to count the inputs); `seconds_per_program` is by language. A figure that was not asked for is null; so is one that could
 not be had, and a sentence above it says why."""
-import argparse, ast, importlib, json, os, resource, subprocess, sys, tempfile, types
+import argparse
+import ast
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -47,6 +56,7 @@ def safe(source):
 def mixed(name, folder, each):
     "Samples of one benchmark: right, wrong, wrong on plus inputs only, endless, crashing; `each` of CodeGen's a problem."
     import random
+
     from codedpo_nb import benchmarks as b
     problems = b.load(SETS[name][0], folder)
     out = [(p["task_id"], b.assemble(p | dict(after=""), p["canonical"])) for p in problems]
@@ -72,7 +82,8 @@ def peer(name, samples):
 
 def ours(name, samples, folder, journal):
     "This project's evaluation in a process of its own, with the ground truth in a journal; without samples only that."
-    from codedpo_nb import benchmarks as b, suites
+    from codedpo_nb import benchmarks as b
+    from codedpo_nb import suites
     problems = {p["task_id"]: p for p in b.load(SETS[name][0], folder)}
     with suites.Court(1) as court:
         truth = suites.ground_truth(list(problems.values()), court, journal)
@@ -111,9 +122,9 @@ def side_by_side(name, python, folder, home, each):
             cpu[who, what], problem = used(command + (["--samples", samples] if what == "samples" else []), **env)
             if problem: return None, f"{who} failed on {name}: {problem}"
     tasks, theirs, mine = verdicts(samples)
-    own = dict(reversed(list(zip(tasks, theirs))))   # the first sample of a task is its canonical solution
+    own = dict(reversed(list(zip(tasks, theirs, strict=False))))   # the first sample of a task is its canonical solution
     rejected = [t for t, pair in own.items() if pair != (True, True)]
-    differ = [(t, a, b, s) for t, a, b, (_, s) in zip(tasks, theirs, mine, chosen) if a != b and t not in rejected]
+    differ = [(t, a, b, s) for t, a, b, (_, s) in zip(tasks, theirs, mine, chosen, strict=False) if a != b and t not in rejected]
     if rejected: print(f"EvalPlus rejects its own solution of {', '.join(rejected)}, and so any answer; left out of the comparison of verdicts.\n")
     kinds = Counter("right" if p else "wrong on plus only" if b else "wrong" for b, p in theirs)
     return dict(benchmark=SETS[name][0], samples=len(tasks), **{k: kinds[k] for k in ("right", "wrong on plus only", "wrong")}, differ=len(differ),
@@ -123,6 +134,7 @@ def side_by_side(name, python, folder, home, each):
 def plain_copy(name, folder, home):
     "EvalPlus reads plain JSON lines only."
     import gzip
+
     from codedpo_nb.benchmarks import find
     source = find(SETS[name][0], folder)
     target = home/f"{name}-problems.jsonl"
@@ -133,13 +145,15 @@ def plain_copy(name, folder, home):
 def codegen_scores(folder, limit):
     "Rates of CodeGen-16B on HumanEval and HumanEval+, with bootstrap intervals over problems."
     import numpy as np
-    from codedpo_nb import benchmarks as b, suites
+
+    from codedpo_nb import benchmarks as b
+    from codedpo_nb import suites
     from codedpo_nb.running import records
     problems = {p["task_id"]: p for p in b.load("humaneval+", folder)}
     rows = codegen(folder)[:limit]
     with suites.Court(1) as court: found = suites.judge_plus([problems[t] for t, _ in rows], [s for _, s in rows], court, "solution")
     right, out = {}, []
-    for (task, _), pair in zip(rows, found): right.setdefault(task, []).append([v == "pass" for v in pair])
+    for (task, _), pair in zip(rows, found, strict=False): right.setdefault(task, []).append([v == "pass" for v in pair])
     counts = [(len(g), *np.sum(g, axis=0)) for g in right.values()]
     rng = records.rng(0, "CodeGen-16B")
     for j, tests in enumerate(("base", "base and plus"), 1):
@@ -157,7 +171,8 @@ def codegen_scores(folder, limit):
 
 def truths(folder, quick):
     "One row a benchmark: how many of its own solutions pass here, and the problems that cannot be trusted."
-    from codedpo_nb import benchmarks as b, suites
+    from codedpo_nb import benchmarks as b
+    from codedpo_nb import suites
     out = []
     for name in ("humaneval", "mbpp-sanitized", "humaneval+", "mbpp+"):
         problems = b.load(name, folder)
@@ -172,7 +187,7 @@ def truths(folder, quick):
     known = {p["task_id"]: p for p in b.load("humaneval", folder)}
     wrong = buggy(folder)
     found = suites.judge([known[t] for t, _ in wrong], [[s] for _, s in wrong], form="solution", workers=1)
-    passed = [t for (t, _), [(base, _)] in zip(wrong, found) if base == "pass"]
+    passed = [t for (t, _), [(base, _)] in zip(wrong, found, strict=False) if base == "pass"]
     out.append(dict(benchmark="humanevalpack python, buggy", problems=len(wrong), trusted=len(wrong) - len(passed), doubtful=", ".join(passed) or "none"))
     return out
 

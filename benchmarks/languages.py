@@ -17,7 +17,7 @@ BARS = dict(java=0.6, cpp=0.4, go=0.6, rust=0.4, js=0.1)   # seconds a program
 
 def programs(language, folder, every, which="canonical_solution"):
     from codedpo_nb import languages
-    return [languages.assemble(row, languages.reference(row, which)) for row in languages.load(language, folder)[::every]]
+    return [languages.answer_and_tests(row, languages.reference_program(row, which)) for row in languages.load_humanevalpack(language, folder)[::every]]
 
 def workshops(stack, chosen, workers=2):
     "Open a workshop for each language that can be run; the reasons for the others."
@@ -37,11 +37,11 @@ def seconds_per_program(folder=None, every=1, rounds=3, chosen=None):
     with ExitStack() as stack:
         opened, _ = workshops(stack, chosen)
         sources = {language: programs(language, folder, every) for language in opened}
-        for language, pool in opened.items(): languages.run(sources[language][:4], language, pool=pool)   # the first ones warm up
+        for language, pool in opened.items(): languages.run_programs(sources[language][:4], language, pool=pool)   # the first ones warm up
         for _ in range(rounds):
             for language, pool in opened.items():
                 begun = time.perf_counter()
-                languages.run(sources[language], language, pool=pool)
+                languages.run_programs(sources[language], language, pool=pool)
                 took = (time.perf_counter() - begun) / len(sources[language])
                 best[language] = min(took, best[language] or took)
     return best
@@ -58,7 +58,7 @@ def truth(folder=None, every=1, chosen=None):
             short = replace(limits, cpu=limits.cpu / 10, first=0)
             found[language] = {}
             for which, given in (("canonical_solution", limits), ("buggy_solution", short)):
-                verdicts = languages.run(programs(language, folder, every, which), language, pool=pool, limits=given)
+                verdicts = languages.run_programs(programs(language, folder, every, which), language, pool=pool, limits=given)
                 found[language][which] = Counter(verdicts)
                 odd = [(i, v) for i, v in enumerate(verdicts) if (v == "pass") != (which == "canonical_solution")]
                 if odd: print(language, which, odd)

@@ -8,7 +8,17 @@ processes that take part, since wall-clock time depends on what else the machine
 they are given only programs that ran to an end in the sandbox, import nothing but harmless modules, and open no file.
 
 The last line is one JSON object; a figure that could not be had is null, and a sentence above it says why."""
-import argparse, ast, gzip, json, os, re, resource, subprocess, sys, time, venv
+import argparse
+import ast
+import gzip
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+import venv
 from collections import Counter
 from pathlib import Path
 from statistics import median
@@ -99,7 +109,7 @@ def harmless(source):
 def fit(work, verdicts, count):
     "Programs that all can run, with those of their tests that EvalPlus can read."
     out = []
-    for (source, tests, name), row in zip(work, verdicts):
+    for (source, tests, name), row in zip(work, verdicts, strict=False):
         if not set(v.split(":")[0] for v in row) <= {"pass", "fail", "error"} or "error:PermissionError" in row or not harmless(source): continue
         tests = [t for t in tests if case(t, name)]
         if len(tests) >= 5: out.append((source, tests, name))
@@ -142,7 +152,7 @@ def by_evalplus(work):
     from evalplus.eval import untrusted_check
     passed = 0
     for source, tests, name in work:
-        inputs, expected = zip(*(case(t, name) for t in tests))
+        inputs, expected = zip(*(case(t, name) for t in tests), strict=False)
         passed += untrusted_check("humaneval", source, list(inputs), name, list(expected), 0, [0.01] * len(inputs))[0] == "pass"
     return passed
 
@@ -156,7 +166,7 @@ def compare(python, what, work):
 # ------------------------------------------------------------------ the whole
 
 def table(lines):
-    import pandas as pd   # not in the peers' environment, which runs this file too
+    import pandas as pd  # not in the peers' environment, which runs this file too
     print(pd.DataFrame(lines[1:], columns=lines[0]).to_string(index=False), end="\n\n")
 
 def arguments():

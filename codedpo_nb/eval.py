@@ -16,7 +16,8 @@ import numpy as np
 
 from . import sandbox
 from .problems.answers import read_answer
-from .benchmarks import STOPS, answer_in, assemble, cut, is_message, is_whole, mark, pass_at_k, problem
+from .benchmarks import STOPS, answer_in, assemble, cut, mark, pass_at_k, problem
+from .problems.extraction import is_message, is_whole
 from .world.corpus import reference_solution
 from .running.records import stream
 from .world.sampling import extract_code, sample

@@ -6,7 +6,8 @@
 __all__ = ['LONGEST', 'DEEPEST', 'depth', 'tree', 'parses']
 
 # %% ../nbs/syntax.ipynb #88d9850d
-import ast, warnings
+import ast
+import warnings
 
 # %% ../nbs/syntax.ipynb #c16da214
 LONGEST = 200_000   # characters; a text beyond that is no answer to a programming task

@@ -1,12 +1,18 @@
 "Programs and tests in what models write: odd but right messages, wrong ones, and text that would harm a parser."
-import json, os, time
+import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from codedpo_nb.problems import answers as A
-from codedpo_nb import benchmarks as B, languages as L, sandbox
+from codedpo_nb import benchmarks as B
+from codedpo_nb import languages as L
+from codedpo_nb import sandbox
 from codedpo_nb.benchmarks import BenchmarkError
+from codedpo_nb.problems import answers as A
+from codedpo_nb.problems.extraction import longest_code
+from codedpo_nb.syntax import tree
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 F = "def f(x):\n    return x + 1"
@@ -61,12 +67,12 @@ def outcomes():
     "Each odd message read with its name, and without; one batch."
     codes = [A.read_answer(text, name).code for text in ODD.values() for name in ("f", "")]
     words = [row[0] for row in sandbox.run(codes, [["assert f(1) == 2"]] * len(codes), workers=1).verdicts]
-    return dict(zip(ODD, zip(codes[::2], words[::2], codes[1::2], words[1::2])))
+    return dict(zip(ODD, zip(codes[::2], words[::2], codes[1::2], words[1::2], strict=False), strict=False))
 
 @pytest.mark.parametrize("case", ODD)
 def test_an_odd_but_right_message_is_right(case, outcomes):
     code, word, _, _ = outcomes[case]
-    assert word == "pass" and A.defines(A.tree(code), "f") == 2, code
+    assert word == "pass" and A.defines(tree(code), "f") == 2, code
 
 @pytest.mark.parametrize("case", [c for c in ODD if c not in ("lambda", "annotated", "between backticks")])
 def test_an_odd_message_is_right_without_a_name_as_well(case, outcomes):
@@ -78,7 +84,7 @@ def test_an_odd_message_is_right_without_a_name_as_well(case, outcomes):
 @pytest.mark.parametrize("text", ["<think>\n" + fenced(F), "I cannot do that.", fenced("pip install f", "bash"), fenced("def f(x):\n    return x +"), "", "```", "```python\n```", fenced("print(f(1))"), "<think>"])
 def test_no_answer_is_found_where_there_is_none(text):
     found = A.read_answer(text, "f")
-    assert not found.found and A.defines(A.tree(found.code), "f") == 0
+    assert not found.found and A.defines(tree(found.code), "f") == 0
 
 def test_what_was_cut_is_said():
     cut = lambda text, name="f": set(A.read_answer(text, name).cut)
@@ -109,7 +115,7 @@ EITHER = {
 def test_functions_and_bodies_are_read_in_both_forms(prompt):
     made = {case + form: (A.read_answer(text, "f", prompt, form).code if form == "solution" else prompt + A.read_answer(text, "f", prompt, form).code) for case, text in EITHER.items() for form in ("solution", "completion")}
     words = sandbox.run(list(made.values()), [["assert f([5]) == 2"]] * len(made), workers=1).verdicts
-    assert {case: made[case] for case, row in zip(made, words) if row != ["pass"]} == {}
+    assert {case: made[case] for case, row in zip(made, words, strict=False) if row != ["pass"]} == {}
 
 @pytest.mark.parametrize("text", ["I cannot.", "Sorry", "    pass", "```python\n```", "def h(x):\n    return 2", ""])
 def test_no_body_is_made_of_words(text): assert not A.read_answer(text, "f", PROMPT).found
@@ -149,7 +155,7 @@ def checked():
 def test_every_shape_of_test_is_read(case, name, checked):
     tests, right, wrong = checked[case, name]
     assert len(tests) == SHAPES[case][1] and set(right) == {"pass"}, "\n---\n".join(tests)
-    assert "pass" not in wrong, "\n---\n".join(t for t, w in zip(tests, wrong) if w == "pass")
+    assert "pass" not in wrong, "\n---\n".join(t for t, w in zip(tests, wrong, strict=False) if w == "pass")
 
 def test_tests_that_need_the_name():
     assert len(A.read_tests("def check(candidate):\n    assert candidate(1) == 2", "f")) == 1 and A.read_tests("def check(candidate):\n    assert candidate(1) == 2") == []
@@ -207,7 +213,7 @@ def test_a_file_of_messages_is_read_with_a_warning(tmp_path):
     said = [lambda n: f"Sure!\n{fenced(f'def {n}(x):{chr(10)}    return math.floor(x) + {n[1]}')}", lambda n: f"<think>hm</think>\ndef {n}(x):\n    return x + {n[1]}", lambda n: f"    return x + {n[1]}",
             lambda n: f"def {n}(x):\n    return x + {n[1]}", lambda n: f"```\n    return x + {n[1]}\n```", lambda n: f"def {n}(x):\n    return x + {n[1]}\n"]
     for field in ("completion", "solution"):
-        (tmp_path/"a.jsonl").write_text("".join(json.dumps({"task_id": p["task_id"], field: make(p["entry_point"])}) + "\n" for p, make in zip(problems, said)))
+        (tmp_path/"a.jsonl").write_text("".join(json.dumps({"task_id": p["task_id"], field: make(p["entry_point"])}) + "\n" for p, make in zip(problems, said, strict=False)))
         with pytest.warns(UserWarning, match=r"a\.jsonl: [34] of 6 answers are messages and no programs: .*fence \(2\)"): rows = formats.read_samples(tmp_path/"a.jsonl", problems)
         assert all(r["base"] for r in formats.score(problems, rows))
 
@@ -215,7 +221,7 @@ def test_a_file_of_messages_is_read_with_a_warning(tmp_path):
 # ------------------------------------------------------------------ other languages: the canonical function in odd messages
 
 def rows_of(language):
-    try: return {int(r["task_id"].split("/")[1]): r for r in L.load(language, DATA)}
+    try: return {int(r["task_id"].split("/")[1]): r for r in L.load_humanevalpack(language, DATA)}
     except BenchmarkError as e: pytest.skip(str(e))
 
 def parts_of(row):
@@ -249,9 +255,9 @@ def test_odd_messages_are_right_in_other_languages(language):
     if reason := L.missing(language): pytest.skip(f"not run: {reason}")
     known, made = rows_of(language), {}
     for number in (10, 4):
-        for case, text in messages(language, known[number]).items(): made[f"{number} {case}"] = L.assemble(known[number], L.complete(known[number], text, chat=True))
+        for case, text in messages(language, known[number]).items(): made[f"{number} {case}"] = L.answer_and_tests(known[number], L.complete(known[number], text, chat=True))
     distinct = {json.dumps(p): p for p in made.values()}
-    words = dict(zip(distinct, L.run(list(distinct.values()), language, limits=sandbox.Limits(cpu=10, first=0, wall=60, memory=1024), workers=1)))
+    words = dict(zip(distinct, L.run_programs(list(distinct.values()), language, limits=sandbox.Limits(cpu=10, first=0, wall=60, memory=1024), workers=1), strict=False))
     assert {case: (words[json.dumps(p)], p) for case, p in made.items() if words[json.dumps(p)] != "pass"} == {}
 
 @pytest.mark.parametrize("case", EITHER)
@@ -275,7 +281,7 @@ def test_canonical_solutions_in_messages_pass(name, form):
         if name == "humaneval": said += [fenced(p["canonical"].strip("\n")), p["canonical"].strip()] if form else [fenced(p["canonical"].strip("\n")), p["canonical"]]
         made += [(p["task_id"], text, B.assemble(p, B.answer_in(p, text, form), form), p["tests"][:1]) for text in said]
     words = sandbox.run([program for *_, program, _ in made], [tests for *_, tests in made], limits=sandbox.Limits(cpu=10), workers=1).verdicts
-    assert [(task, text) for (task, text, _, _), row in zip(made, words) if row != ["pass"]] == []
+    assert [(task, text) for (task, text, _, _), row in zip(made, words, strict=False) if row != ["pass"]] == []
 
 def test_canonical_answers_to_ds1000_in_messages_are_found():
     for p in problems_of("ds1000"):
@@ -285,11 +291,11 @@ def test_canonical_answers_to_ds1000_in_messages_are_found():
 
 @pytest.mark.parametrize("case", HARM)
 def test_nothing_harms_the_stages(case):
-    from codedpo_nb.training import curation
     from codedpo_nb import efficiency, seed, selfverify
+    from codedpo_nb.training import curation
     from codedpo_nb.world import sampling
     text = HARM[case][:20_000]
-    for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, selfverify.canonical_source, B.longest_code): read(text), read(fenced(text))
+    for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, selfverify.canonical_source, longest_code): read(text), read(fenced(text))
     selfverify.distinct_tests([text], "f"), selfverify.sampled_assertions([text]), efficiency.calls_of(text, "f")
     for row in [dict(language=l, entry_point="f", prompt="f", declaration="f", test="") for l in L.LANGUAGES]: L.complete(row, text, chat=True)
     for benchmark, form in (("humaneval", "completion"), ("mbpp", "solution"), ("ds1000", "quoted"), ("livecodebench", "quoted"), ("bigcodebench", "completion")):

@@ -1,13 +1,29 @@
 "Records, loaders, oracles and pass@k; the public data sets where they are present (CODEDPO_DATA, or ../shared/data)."
-import base64, copy, gzip, hashlib, http.server, itertools, json, math, os, pickle, subprocess, sys, threading, zlib
+import base64
+import copy
+import gzip
+import hashlib
+import http.server
+import itertools
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb import benchmarks as B, sandbox, suites
-from codedpo_nb.problems import oracles
+from codedpo_nb import benchmarks as B
+from codedpo_nb import sandbox, suites
+from codedpo_nb.problems import oracles, sources
+from codedpo_nb.problems.record import literal, validate
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 SIZES = {"humaneval": 164, "humaneval+": 164, "mbpp": 974, "mbpp-sanitized": 427, "mbpp+": 378}
@@ -134,7 +150,7 @@ json_like = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(a
 
 @given(json_like)
 def test_literals_evaluate_to_the_value(x):
-    assert eval(B.literal(x)) == x and type(eval(B.literal(x))) is type(x)
+    assert eval(literal(x)) == x and type(eval(literal(x))) is type(x)
 
 
 def test_stop_sequences():
@@ -157,8 +173,8 @@ def test_judging_packed_inputs_agrees_with_one_test_an_input():
     answers = ["    return list(range(n))\n", "    return [float(i) for i in range(n)]\n", "    return list(range(min(n, 9000)))\n", "    return range(n)\n"]
     assert judged(p, *answers) == [(True, True), (True, True), (True, False), (False, False)]
     with suites.Court(1) as court:
-        for kind, case in zip(("tests", "plus_tests"), suites.ground_truth([p], court)[p["task_id"]]):
-            single = court.run("set", [B.assemble(p, a) for a in answers], [B.one_by_one(case["item"])] * len(answers), suites.EVALPLUS)
+        for kind, case in zip(("tests", "plus_tests"), suites.ground_truth([p], court)[p["task_id"]], strict=False):
+            single = court.run("set", [B.assemble(p, a) for a in answers], [suites.one_by_one(case["item"])] * len(answers), suites.EVALPLUS)
             assert [[word for word, _ in row] for row in single] == [["pass", "pass"], ["pass", "pass"], ["pass", "pass" if kind == "tests" else "fail"], ["fail", "fail"]]
 
 
@@ -206,7 +222,7 @@ def test_buggy_solutions_fail(load):
     rows = [row for _, row in B.read_rows(path)]
     problems = [known[row["task_id"].replace("Python", "HumanEval")] for row in rows]
     found = suites.judge(problems, [[row["prompt"] + row["buggy_solution"]] for row in rows], form="solution")
-    assert [row["task_id"] for row, [(base, _)] in zip(rows, found) if base == "pass"] == []
+    assert [row["task_id"] for row, [(base, _)] in zip(rows, found, strict=False) if base == "pass"] == []
 
 
 # ------------------------------------------------------------------ malformed and missing files
@@ -352,7 +368,7 @@ def test_no_row_of_json_makes_a_reader_fall_over(data):
     holder[path[-1]] = data.draw(odd | odd.map(json.dumps))
     try: [p] = B.to_problems(name, [("f line 1", row)])
     except B.BenchmarkError as e: assert str(e).startswith("f line 1") and "\n" not in str(e)
-    else: B.validate(p)
+    else: validate(p)
 
 
 # ------------------------------------------------------------------ downloads
@@ -387,7 +403,7 @@ def test_a_wrong_or_missing_download_is_refused(server, tmp_path, monkeypatch):
     with pytest.raises(B.BenchmarkError) as error: B.load("humaneval", f"{url}/f#sha256={'0' * 64}", tmp_path/"cache")
     assert f"{url}/f has SHA-256 {hashlib.sha256(b'other').hexdigest()}, expected {'0' * 64}; the file changed" in str(error.value) and "\n" not in str(error.value)
     with pytest.raises(B.BenchmarkError, match=r"/g cannot be downloaded \(HTTP 404\); download it elsewhere and put it at .*cache.*/g, or into a folder"):
-        B.fetch(f"{url}/g", "0" * 64, tmp_path/"cache")
+        sources.fetch(f"{url}/g", "0" * 64, tmp_path/"cache")
     assert not [p for p in (tmp_path/"cache").rglob("*") if p.is_file()]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path/"xdg"))
     assert B.cache_folder() == tmp_path/"xdg"/"codedpo_nb"
@@ -462,7 +478,8 @@ def test_a_branch_of_the_hub_stays_what_it_was_at_first(hub, tmp_path):
 
 
 def test_a_known_data_set_needs_no_file_name(hub, tmp_path, monkeypatch):
-    import pyarrow, pyarrow.parquet
+    import pyarrow
+    import pyarrow.parquet
     remote, asked = hub
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([HUMANEVAL]), remote/"test-00000-of-00001.parquet")
     assert B.load("humaneval", "hub:openai/openai_humaneval", tmp_path/"cache")[0]["entry_point"] == "inc"
@@ -487,13 +504,13 @@ def test_every_benchmark_says_where_it_comes_from():
     assert {row["benchmark"] for row in suites.rules()} == set(B.BENCHMARKS) <= set(B.SOURCES)
     for row in suites.rules(): assert row["checked by"] and (row["hub"] or row["release"])
     for name, places in B.SOURCES.items():
-        for place in filter(None, places): assert B.address(name, place)["sha256"] is None or len(B.address(name, place)["sha256"]) == 64
+        for place in filter(None, places): assert sources.address(name, place)["sha256"] is None or len(sources.address(name, place)["sha256"]) == 64
 
 
 @pytest.mark.parametrize("name", ["humaneval", "humaneval+", "mbpp+"])
 def test_known_sums_are_those_of_the_files(load, name):
     load(name)
-    assert hashlib.sha256(B.find(name, DATA).read_bytes()).hexdigest() == B.address(name, B.SOURCES[name][1])["sha256"]
+    assert hashlib.sha256(B.find(name, DATA).read_bytes()).hexdigest() == sources.address(name, B.SOURCES[name][1])["sha256"]
 
 
 @pytest.mark.parametrize("name", ["mbpp", "mbpp-sanitized"])
@@ -503,7 +520,7 @@ def test_known_sums_of_mbpp_follow_from_the_rows(load, name):
     rows = [row for _, row in B.read_rows(B.find(name, DATA))]
     text = json.dumps(rows) if name == "mbpp-sanitized" else "".join(json.dumps(row) + "\n" for row in rows)
     if len(rows) != SIZES[name]: pytest.skip(f"the file of {name} holds a part of it")
-    assert hashlib.sha256(text.encode()).hexdigest() == B.address(name, B.SOURCES[name][1])["sha256"]
+    assert hashlib.sha256(text.encode()).hexdigest() == sources.address(name, B.SOURCES[name][1])["sha256"]
 
 
 def test_hub(tmp_path, monkeypatch):
@@ -524,7 +541,7 @@ def test_all_problems_load(load, name):
     assert row["problems"] == len({p["task_id"] for p in problems})
     if row["problems"] == SIZES[name]: assert "problems" not in row["edition"]
     for p in problems:
-        assert B.validate(p) is p
+        assert validate(p) is p
         compile(B.truth_program(p), p["task_id"], "exec")
 
 
@@ -533,8 +550,8 @@ def test_canonical_solutions_pass_and_stubs_fail(load, name):
     problems = load(name)
     problems = problems[::max(1, len(problems) // 10)]
     stubs = [B.assemble(p, f"def {p['entry_point']}(*args, **kwargs): raise NotImplementedError", form="solution") for p in problems]
-    found = suites.judge(problems, [[B.truth_program(p), stub] for p, stub in zip(problems, stubs)], form="solution")
-    for p, (good, bad) in zip(problems, found):
+    found = suites.judge(problems, [[B.truth_program(p), stub] for p, stub in zip(problems, stubs, strict=False)], form="solution")
+    for p, (good, bad) in zip(problems, found, strict=False):
         assert good == ("pass", "pass") and "pass" not in bad, (p["task_id"], good, bad)
 
 

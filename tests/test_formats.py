@@ -1,11 +1,19 @@
 """Files of other tools: round trips, what is refused and with which words, scores, submissions, and the command line."""
-import gzip, json, os, subprocess, sys, zipfile
+import gzip
+import json
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb import benchmarks as B, formats as F
+from codedpo_nb import benchmarks as B
+from codedpo_nb import formats as F
+from codedpo_nb.problems.sources import content
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 DEMO = [B.problem(f"Demo/{i}", "demo", f'def f{i}(x):\n    "Add {i}."\n', f"f{i}", [f"assert f{i}(1) == {1 + i}"], f"    return x + {i}\n",
@@ -161,17 +169,17 @@ def test_thirteen_tasks_and_their_names():
 
 
 def test_good_submission_is_packed_twice_alike(submission, tmp_path):
-    one = F.pack(submission)
+    one = F.pack_submission(submission)
     assert one.name == "generations_m1.8b.zip" and F.check_zip(one) == []
     data = one.read_bytes()
-    assert F.pack(submission).read_bytes() == data
+    assert F.pack_submission(submission).read_bytes() == data
     with zipfile.ZipFile(one) as archive: assert len(archive.namelist()) == 13
 
 
 def test_a_bad_folder_leaves_an_earlier_zip_alone(submission):
-    one = F.pack(submission)
+    one = F.pack_submission(submission)
     (submission/"generations_mbpp_m1.8b.json").unlink()
-    with pytest.raises(F.FormatError, match="mbpp is missing: there should be a file 'generations_m1.8b/generations_mbpp_m1.8b.json'"): F.pack(submission)
+    with pytest.raises(F.FormatError, match="mbpp is missing: there should be a file 'generations_m1.8b/generations_mbpp_m1.8b.json'"): F.pack_submission(submission)
     assert F.check_zip(one) == [] and not list(submission.parent.glob("*.part"))
 
 
@@ -209,7 +217,7 @@ def test_what_is_wrong_with_a_submission_is_said(submission, tmp_path, spoil, sa
 
 
 def test_damaged_archives_are_named(submission, tmp_path):
-    data = F.pack(submission).read_bytes()
+    data = F.pack_submission(submission).read_bytes()
     for spoiled in (b"", b"PK", data[:-30], data[:2000]):
         (tmp_path/"a.zip").write_bytes(spoiled)
         assert "is not a zip file" in F.check_zip(tmp_path/"a.zip")[0]
@@ -243,11 +251,11 @@ def test_submission_is_scored_by_language_and_what_cannot_run_is_named(tmp_path,
     class Languages:
         "In place of the compilers: a program that holds `good` passes; there is no Go."
         @staticmethod
-        def load(language, source): return [dict(task_id=f"{language}/{i}", language=language) for i in range(4)]
+        def load_humanevalpack(language, source): return [dict(task_id=f"{language}/{i}", language=language) for i in range(4)]
         @staticmethod
-        def assemble(row, text): return f"{row['task_id']} {text}"
+        def answer_and_tests(row, text): return f"{row['task_id']} {text}"
         @staticmethod
-        def run(programs, language, journal=None):
+        def run_programs(programs, language, journal=None):
             assert [p.split()[0] for p in programs] == [f"{language}/{i}" for i in range(4)]
             return ["not run: no go on this machine" if language == "go" else "not run: needs a package" if p == "js/3 good" else "pass" if "good" in p else "fail" for p in programs]
     import codedpo_nb
@@ -361,7 +369,7 @@ def test_a_full_disk_keeps_earlier_results(scored, monkeypatch, capfd):
 
 def test_packed_files_are_unpacked_to_a_bound(tmp_path, monkeypatch):
     monkeypatch.setattr(F, "UNPACKED", 2 ** 20)
-    monkeypatch.setattr(B.content, "__defaults__", (2 ** 20,))
+    monkeypatch.setattr(content, "__defaults__", (2 ** 20,))
     for what in (b"\0" * 2 ** 21, b"\n" * 2 ** 21, b" " * 2 ** 21, json.dumps(LINE).encode() * 2 ** 16):
         for name in ("a.jsonl.gz", "a.json.gz"):
             (tmp_path/name).write_bytes(gzip.compress(what))
@@ -404,11 +412,11 @@ def test_a_zip_is_not_believed(submission, tmp_path):
 def test_pack_replaces_zips_only(submission):
     target = submission.parent/"generations_m1.8b.zip"
     target.write_text("three years of work")
-    with pytest.raises(OSError, match="is there and is no submission of codedpo_nb"): F.pack(submission)
+    with pytest.raises(OSError, match="is there and is no submission of codedpo_nb"): F.pack_submission(submission)
     assert target.read_text() == "three years of work" and F.main(["pack", str(submission)]) == 2
     target.unlink()
     target.symlink_to("elsewhere.zip")
-    assert F.check_zip(F.pack(submission)) == [] and target.is_symlink() and (submission.parent/"elsewhere.zip").is_file()
+    assert F.check_zip(F.pack_submission(submission)) == [] and target.is_symlink() and (submission.parent/"elsewhere.zip").is_file()
 
 
 def test_long_names_are_cut(tmp_path):

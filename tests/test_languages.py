@@ -1,14 +1,16 @@
 """Six languages: prompts and programs by their text; compiling, verdicts and containment where a toolchain is. The data where they are present."""
-import json, os, shutil, subprocess, sys
-from collections import Counter
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import museum_languages as museum
 import pytest
 
-from codedpo_nb import languages as L, sandbox
+from codedpo_nb import languages as L
+from codedpo_nb import sandbox
 from codedpo_nb.benchmarks import BenchmarkError
-
-import museum_languages as museum
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 SHORT = sandbox.Limits(cpu=2, first=0, wall=60, memory=256)   # wall-clock time is for sleepers
@@ -16,7 +18,7 @@ COMPILED = ("js", "java", "cpp", "rust")
 
 
 def rows(language):
-    try: return L.load(language, DATA)
+    try: return L.load_humanevalpack(language, DATA)
     except BenchmarkError as error: pytest.skip(str(error))
 
 
@@ -42,12 +44,12 @@ def test_import_is_light():
 # ------------------------------------------------------------------ text
 
 def test_bad_data_are_named(tmp_path):
-    with pytest.raises(BenchmarkError, match="no HumanEvalPack in go below .*put humanevalpack/go.jsonl.gz there"): L.load("go", tmp_path)
+    with pytest.raises(BenchmarkError, match="no HumanEvalPack in go below .*put humanevalpack/go.jsonl.gz there"): L.load_humanevalpack("go", tmp_path)
     (tmp_path/"go.jsonl").write_text("{\n")
-    with pytest.raises(BenchmarkError, match="go.jsonl, line 1: no JSON"): L.load("go", tmp_path)
+    with pytest.raises(BenchmarkError, match="go.jsonl line 1 is not JSON"): L.load_humanevalpack("go", tmp_path)
     (tmp_path/"go.jsonl").write_text(json.dumps(dict.fromkeys(L._FIELDS, "")) + "\n")
-    with pytest.raises(BenchmarkError, match="line 1: the field 'import' is missing"): L.load("go", tmp_path)
-    with pytest.raises(ValueError, match="unknown language 'perl'"): L.load("perl", tmp_path)
+    with pytest.raises(BenchmarkError, match="line 1: the field 'import' is missing"): L.load_humanevalpack("go", tmp_path)
+    with pytest.raises(ValueError, match="unknown language 'perl'"): L.load_humanevalpack("perl", tmp_path)
 
 
 def original_cut(code, language):
@@ -74,13 +76,13 @@ def test_cut_agrees_with_the_rule_written_as_a_loop(language):
     dice, words = random.Random(0), ["{", "}", "x", "\n", "public static void main(", "\nfunc", "struct", "<|endoftext|>"]
     for _ in range(3000):
         text = "".join(dice.choices(words, [6, 7, 9, 5, 1, 1, 1, 1], k=dice.randrange(25)))
-        assert L.cut(text, language) == original_cut(text, language), repr(text)
+        assert L.cut_answer(text, language) == original_cut(text, language), repr(text)
 
 
 def test_a_finished_text_loses_nothing_by_more():
     for language, text in dict(python="\n    return 1\nx", js="return 1 }", java="return 1; } }", go="\n return 1 }", rust="1 }").items():
         assert L.finished(text, language) and not L.finished(text[:-1], language)
-        assert L.cut(text + "\nmore { }", language) == L.cut(text, language)
+        assert L.cut_answer(text + "\nmore { }", language) == L.cut_answer(text, language)
 
 
 @pytest.mark.parametrize("language", L.LANGUAGES)
@@ -88,7 +90,7 @@ def test_right_answers_survive_the_cut(language):
     for row in rows(language):
         gap = "" if row["canonical_solution"].startswith("\n") else "\n"
         whole = L.complete(row, gap + row["canonical_solution"] + "\n\nprint(1)\n" * (language == "python"))
-        assert whole.split() == L.reference(row).split() or language == "go", row["task_id"]   # Go's first stop word, //, also begins comments in a solution
+        assert whole.split() == L.reference_program(row).split() or language == "go", row["task_id"]   # Go's first stop word, //, also begins comments in a solution
 
 
 def test_fixtests_prompt_shows_bug_and_tests_and_ends_with_the_declaration():
@@ -106,8 +108,8 @@ def test_canonical_passes_and_buggy_fails(language, shop):
     wanted = dict(cpp="0 22 23", rust="0 32 38").get(language, "0 22").split()   # C++: 22 needs boost, 23 is called strlen; Rust: 32 and 38 need rand
     sample = [row for row in rows(language) if row["task_id"].rpartition("/")[2] in wanted]
     pool = None if language == "python" else shop(language)
-    programs = [L.assemble(row, L.reference(row, which)) for row in sample for which in ("canonical_solution", "buggy_solution")]
-    found = L.run(programs, language, pool=pool, limits=sandbox.Limits(cpu=2, first=0, wall=20, memory=1024), workers=None if pool else 1)
+    programs = [L.answer_and_tests(row, L.reference_program(row, which)) for row in sample for which in ("canonical_solution", "buggy_solution")]
+    found = L.run_programs(programs, language, pool=pool, limits=sandbox.Limits(cpu=2, first=0, wall=20, memory=1024), workers=None if pool else 1)
     assert set(found[::2]) == {"pass"}
     assert "pass" not in found[1::2] and not any(v.startswith("not run") for v in found)
 
@@ -116,7 +118,7 @@ def test_a_missing_toolchain_is_named_and_nothing_is_wrong(monkeypatch, tmp_path
     for name in ("HOME", "XDG_CACHE_HOME"): monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setattr(L, "_FOUND", {}), monkeypatch.setattr(L, "_PATH", str(tmp_path))
     journal = tmp_path/"journal.jsonl"
-    assert {l: L.run(["x"], l, journal=journal)[0] for l in COMPILED + ("go",)} == dict(
+    assert {l: L.run_programs(["x"], l, journal=journal)[0] for l in COMPILED + ("go",)} == dict(
         js="not run: no node on this machine", java="not run: no javac on this machine", cpp="not run: no g++ on this machine",
         rust="not run: no rustc with a linker on this machine", go="not run: no go on this machine")
     assert len(journal.read_text().splitlines()) == 1   # nothing is kept, so that it runs when the toolchain is there
@@ -172,7 +174,7 @@ HOSTILE = dict(
 @pytest.mark.parametrize("language", HOSTILE)
 def test_hostile_programs_are_contained_and_told_apart(language, shop):
     cases, pool = HOSTILE[language], shop(language)
-    found = dict(zip(cases, L.explain([program for program, _ in cases.values()], language, limits=SHORT, pool=pool)))
+    found = dict(zip(cases, L.explain([program for program, _ in cases.values()], language, limits=SHORT, pool=pool), strict=False))
     wrong = {name: found[name] for name, (_, verdict) in cases.items() if found[name][0] not in ((verdict,) if isinstance(verdict, str) else verdict)}
     assert not wrong
     assert not Path("/tmp/escaped").exists()
@@ -184,8 +186,8 @@ def test_hostile_programs_are_contained_and_told_apart(language, shop):
 def test_cheats_do_not_pass_and_odd_answers_do(language, shop):
     tasks = museum.rows(language)
     cases = museum.CHEATS[language] | {f"right: {name}": (*case, "pass") for name, case in museum.RIGHT[language].items()}
-    programs = [L.assemble(tasks[task], text) for task, text, _ in cases.values()]
-    found = dict(zip(cases, L.explain(programs, language, limits=sandbox.Limits(cpu=5, first=0, wall=60, memory=512), pool=shop(language))))
+    programs = [L.answer_and_tests(tasks[task], text) for task, text, _ in cases.values()]
+    found = dict(zip(cases, L.explain(programs, language, limits=sandbox.Limits(cpu=5, first=0, wall=60, memory=512), pool=shop(language)), strict=False))
     wrong = {name: found[name] for name, (_, _, verdict) in cases.items() if found[name][0] not in ((verdict,) if isinstance(verdict, str) else verdict)}
     assert not wrong
 
@@ -193,9 +195,9 @@ def test_cheats_do_not_pass_and_odd_answers_do(language, shop):
 @pytest.mark.parametrize("language", museum.ENDS)
 def test_the_way_an_answer_ends_is_told(language, shop):
     tasks, cases = museum.rows(language), museum.ENDS[language]
-    programs = [L.assemble(tasks[task], text) for task, text, _ in cases.values()]
+    programs = [L.answer_and_tests(tasks[task], text) for task, text, _ in cases.values()]
     found = L.explain(programs, language, limits=sandbox.Limits(cpu=2, first=0, wall=10, memory=256), pool=shop(language))
-    assert dict(zip(cases, (verdict for verdict, _ in found))) == {name: verdict for name, (_, _, verdict) in cases.items()}, found
+    assert dict(zip(cases, (verdict for verdict, _ in found), strict=False)) == {name: verdict for name, (_, _, verdict) in cases.items()}, found
 
 
 def test_the_museum_is_large():
@@ -204,24 +206,24 @@ def test_the_museum_is_large():
 
 def test_tests_that_do_not_compile_are_nobodys_fault(shop):
     row = museum.rows("cpp")["doubled"]
-    program = L.assemble(row, museum.CPP + "vector<int> doubled(vector<int> numbers){ return numbers; }") | dict(tests="int main() { no }")
+    program = L.answer_and_tests(row, museum.CPP + "vector<int> doubled(vector<int> numbers){ return numbers; }") | dict(tests="int main() { no }")
     [(verdict, said)] = L.explain([program], "cpp", pool=shop("cpp"))
     assert verdict == "not run: the tests of this task do not compile on this machine" and "no" in said
 
 
 def test_no_word_is_in_the_environment(shop):
     program = 'for (const [k, v] of Object.entries(process.env)) if (/^[0-9a-f]{24}$/.test(v)) throw new Error(k)'
-    assert L.run([program], "js", pool=shop("js")) == ["pass"]
+    assert L.run_programs([program], "js", pool=shop("js")) == ["pass"]
 
 
 def test_a_sleeper_is_ended_by_the_clock(shop):
-    assert L.run(["setTimeout(() => {}, 1e6)"], "js", limits=sandbox.Limits(cpu=5, first=0, wall=1), pool=shop("js")) == ["timeout"]
+    assert L.run_programs(["setTimeout(() => {}, 1e6)"], "js", limits=sandbox.Limits(cpu=5, first=0, wall=1), pool=shop("js")) == ["timeout"]
 
 
 def test_python_uses_the_sandbox():
     programs = ["open('/etc/escaped', 'w')", "import socket; socket.socket()", "import os\nwhile True: os.fork()", "while True: pass", "x = [0] * 10 ** 9", "print('pass'); __import__('os')._exit(0)",
                 "x = ", "assert 1 == 2", "import numpy\nassert numpy.ones(2).sum() == 2"]
-    found = L.run(programs, "python", limits=sandbox.Limits(cpu=0.5, first=0, wall=5, memory=512), workers=1)
+    found = L.run_programs(programs, "python", limits=sandbox.Limits(cpu=0.5, first=0, wall=5, memory=512), workers=1)
     assert found[0] in ("error:PermissionError", "error:OSError")   # by Landlock, or first by the read-only disk
     assert found[1:] == ["error:PermissionError", "error:PermissionError", "timeout", "memory", "exit", "compile-error", "fail", "pass"]
 
@@ -232,15 +234,15 @@ def test_resumed_and_repeated_programs_run_once(tmp_path, shop):
     pool, seen = shop("js"), []
     programs = ["console.assert(true)", "console.assert(false)", "console.assert(true)"]
     for more in ([], ["throw new TypeError('x')"]):
-        found = L.run(programs + more, "js", pool=pool, journal=tmp_path/"j.jsonl", progress=lambda done, total: seen.append((done, total)))
+        found = L.run_programs(programs + more, "js", pool=pool, journal=tmp_path/"j.jsonl", progress=lambda done, total: seen.append((done, total)))
     assert found == ["pass", "fail", "pass", "error:TypeError"] and seen == [(1, 2), (2, 2), (3, 3)]
-    with pytest.raises(TypeError, match="one string"): L.run("x", "js", pool=pool)
+    with pytest.raises(TypeError, match="one string"): L.run_programs("x", "js", pool=pool)
 
 
 def test_a_server_that_dies_is_replaced(shop):
     pool = shop("js")
     pool.servers[0].process.kill()
-    assert L.run(["console.assert(true)"] * 2 + ["console.assert(false)"], "js", pool=pool) == ["pass", "pass", "fail"]
+    assert L.run_programs(["console.assert(true)"] * 2 + ["console.assert(false)"], "js", pool=pool) == ["pass", "pass", "fail"]
 
 
 CARGO = """#!/bin/sh
@@ -260,9 +262,9 @@ def test_prepared_crates_are_used(monkeypatch, tmp_path):
     (tmp_path/"cargo").write_text(CARGO)
     (tmp_path/"cargo").chmod(0o755)
     monkeypatch.setattr(L, "_PATH", f"{tmp_path}:{L._PATH}"), monkeypatch.setattr(L, "_FOUND", {})
-    assert L.run([program], "rust") == ["not run: crate regex is missing"]
+    assert L.run_programs([program], "rust") == ["not run: crate regex is missing"]
     L.prepare("rust")
-    try: assert L.run([program], "rust", workers=1) == ["pass"]
+    try: assert L.run_programs([program], "rust", workers=1) == ["pass"]
     except sandbox.SandboxError as error: pytest.skip(str(error))
 
 
@@ -272,7 +274,7 @@ def test_a_toolchain_that_is_too_old_is_named(monkeypatch):
     for language, (version, reason) in old.items():
         monkeypatch.setitem(L._FOUND, language, dict(version=version, module="there", crates={}, packages=[]))
         assert L.missing(language) == f"{reason} or newer is needed"
-        assert L.run(["x"], language) == [f"not run: {reason} or newer is needed"]
+        assert L.run_programs(["x"], language) == [f"not run: {reason} or newer is needed"]
 
 
 def test_versions_are_read():

@@ -1,7 +1,14 @@
 """A museum of cheats: programs that solve nothing and want to be told that they do, and programs that want to harm the judge, their neighbours or the machine.
 
 Every exhibit is a program with tests that a right answer passes, or that no answer passes. A judge that lets one of them through can be talked into a pass."""
-import base64, json, marshal, os, resource, signal, time, tracemalloc
+import base64
+import json
+import marshal
+import os
+import resource
+import signal
+import time
+import tracemalloc
 from contextlib import contextmanager
 
 import pytest
@@ -258,13 +265,13 @@ def verdicts():
         programs += [program, f"{GOOD}  # {len(programs)} SECRET SOLUTION"]
         tests += [own, PASSES]
     with patience(120): found = sandbox.run(programs, tests, limits=QUICK, workers=2, profile="pure").verdicts
-    return dict(zip(EXHIBITS, zip(found[::2], found[1::2])))
+    return dict(zip(EXHIBITS, zip(found[::2], found[1::2], strict=False), strict=False))
 
 
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_a_cheat_is_not_let_through(name, verdicts):
     (program, tests, right), (got, neighbour) = EXHIBITS[name], verdicts[name]
-    wrong = [f"{v}: {t}" for v, t in zip(got, tests) if v == "pass" or right != ANY_BUT_PASS and v != right]
+    wrong = [f"{v}: {t}" for v, t in zip(got, tests, strict=False) if v == "pass" or right != ANY_BUT_PASS and v != right]
     assert not wrong, "\n".join([*wrong, program])
     assert neighbour == ["pass"], "the next program suffers"
 
@@ -395,7 +402,7 @@ def measures():
     programs = [SUM, *FEWER.values()]
     with sandbox.Pool(2, profile="pure") as pool, patience(60):
         counts, bytes_ = (of(programs, ["f(500)"], pool=pool, limits=Limits(cpu=0.5, first=0, wall=1)) for of in (sandbox.cost, sandbox.memory))
-    return counts[0][0], bytes_[0][0], dict(zip(FEWER, zip(counts[1:], bytes_[1:])))
+    return counts[0][0], bytes_[0][0], dict(zip(FEWER, zip(counts[1:], bytes_[1:], strict=False), strict=False))
 
 
 @pytest.mark.parametrize("name", FEWER)
@@ -454,7 +461,7 @@ BEHIND = {  # what leaves something behind, and who looks for it
 def neighbours():
     programs = [p for pair in BEHIND.values() for p in pair]
     with sandbox.Pool(1, profile="scientific") as pool, patience(60): found = sandbox.run(programs, ["assert f(1) == 1", "for i in [1]: assert f(i) == 1"], pool=pool, limits=Limits(cpu=0.3, wall=2)).verdicts
-    return dict(zip(BEHIND, found[1::2]))
+    return dict(zip(BEHIND, found[1::2], strict=False))
 
 
 @pytest.mark.parametrize("name", BEHIND)
@@ -472,7 +479,7 @@ LEFT = {  # tests of one program: what one of them changes is not there in the n
 
 def test_nothing_is_left_for_the_next_test():
     found = sandbox.run([p for p, *_ in LEFT.values()], [tests for _, *tests in LEFT.values()], workers=1).verdicts
-    assert {name: row[-1] for name, row in zip(LEFT, found)} == dict.fromkeys(LEFT, "pass")
+    assert {name: row[-1] for name, row in zip(LEFT, found, strict=False)} == dict.fromkeys(LEFT, "pass")
 
 
 CHECK = "def check(candidate):\n    assert candidate(1) == {0}\n    assert abs(candidate(2) - {0}.5) < 1e-6\n"
@@ -521,7 +528,7 @@ def test_degenerate_text_is_read_without_harm(name):
 
 def test_degenerate_tests_harm_nobody():
     with patience(30): found = sandbox.run([GOOD], [[*DEGENERATE.values(), *PASSES]], limits=Limits(cpu=0.3, first=0, timeouts=99), workers=1).verdicts[0]
-    assert found[-1] == "pass" and {n for n, v in zip(DEGENERATE, found) if v == "pass"} == {"comments", "the same line", "not"}
+    assert found[-1] == "pass" and {n for n, v in zip(DEGENERATE, found, strict=False) if v == "pass"} == {"comments", "the same line", "not"}
 
 
 def test_a_signal_or_two_do_not_lose_the_neighbours():

@@ -1398,14 +1398,14 @@ EXHIBITS = {name: exhibit for group in GROUPS for name, exhibit in group.items()
 @pytest.fixture(scope="module")
 def verdicts():
     "What the sandbox says of every exhibit."
-    programs, tests = zip(*EXHIBITS.values())
-    return dict(zip(EXHIBITS, sandbox.run(list(programs), list(tests), workers=2).verdicts))
+    programs, tests = zip(*EXHIBITS.values(), strict=False)
+    return dict(zip(EXHIBITS, sandbox.run(list(programs), list(tests), workers=2).verdicts, strict=False))
 
 
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_a_right_answer_passes(name, verdicts):
     program, tests = EXHIBITS[name]
-    said = [f"{verdict}: {test}" for verdict, test in zip(verdicts[name], tests)]
+    said = [f"{verdict}: {test}" for verdict, test in zip(verdicts[name], tests, strict=False)]
     assert verdicts[name] == ["pass"] * len(tests), "\n".join([*said, textwrap.indent(program, "    ")])
 
 
@@ -1426,8 +1426,8 @@ READ = {  # the program, a call, its value: plain data that the judge reads
 
 def test_values_are_read_as_they_are():
     found = sandbox.evaluate([program for program, _, _ in READ.values()], [[call] for _, call, _ in READ.values()], workers=1)
-    right = [row[0] == ("pass", value) and type(row[0][1]) is type(value) for row, (_, _, value) in zip(found, READ.values())]
-    assert [name for name, good in zip(READ, right) if not good] == []
+    right = [row[0] == ("pass", value) and type(row[0][1]) is type(value) for row, (_, _, value) in zip(found, READ.values(), strict=False)]
+    assert [name for name, good in zip(READ, right, strict=False) if not good] == []
 
 
 def test_every_exhibit_has_a_name_of_its_own():

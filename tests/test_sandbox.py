@@ -1,5 +1,10 @@
 "The sandbox against programs that misbehave, by accident and on purpose."
-import math, os, signal, subprocess, sys, time
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +115,7 @@ def denied(pool):
     programs = [p for program in programs for p in (program, "def f(): return 1")]
     verdicts = [v for [v] in run(programs, ["f()"], limits=SHORT, pool=pool).verdicts]
     assert set(verdicts[1::2]) == {"pass"}
-    return dict(zip(DENIED, verdicts[::2]))
+    return dict(zip(DENIED, verdicts[::2], strict=False))
 
 
 @pytest.mark.parametrize("name", DENIED)
@@ -137,7 +142,7 @@ HARMLESS = dict(
 @pytest.fixture(scope="module")
 def harmless(pool):
     programs = ["def f():\n" + "".join(f"    {line}\n" for line in body.split("\n")) for body in HARMLESS.values()]
-    return dict(zip(HARMLESS, [v for [v] in run(programs, ["f()"], limits=SHORT, pool=pool).verdicts]))
+    return dict(zip(HARMLESS, [v for [v] in run(programs, ["f()"], limits=SHORT, pool=pool).verdicts], strict=False))
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -564,11 +569,12 @@ def test_every_canonical_solution_passes(name):
     except benchmarks.BenchmarkError as error: pytest.skip(str(error))
     from codedpo_nb import suites
     found = suites.judge(problems, [[p["canonical"]] for p in problems], workers=2)
-    assert {p["task_id"]: pair for p, [pair] in zip(problems, found) if pair != ("pass", "pass")} == {}
+    assert {p["task_id"]: pair for p, [pair] in zip(problems, found, strict=False) if pair != ("pass", "pass")} == {}
 
 
 def test_every_buggy_solution_fails(pool):
-    import gzip, json
+    import gzip
+    import json
     path = DATA/"humanevalpack/python.jsonl.gz"
     if not path.exists(): pytest.skip(f"{path} does not exist; name the folder in CODEDPO_DATA")
     with gzip.open(path, "rt") as file: rows = [json.loads(line) for line in file]
@@ -593,7 +599,7 @@ def test_ten_thousand_programs_leave_no_process_descriptor_or_file_and_memory_st
     before, files, sizes = state(), sorted(os.listdir("/tmp")), [[resident(p) for p in (s.process.pid, s.zygote)] for s in pool.servers]
     assert some(2000, 8000) == {"pass": 8000, "error:TypeError": 8000}
     assert state() == before and not [f for f in set(os.listdir("/tmp")) - set(files) if f.startswith("codedpo")]
-    assert all(resident(p) < size + 4 for s, old in zip(pool.servers, sizes) for p, size in zip((s.process.pid, s.zygote), old))
+    assert all(resident(p) < size + 4 for s, old in zip(pool.servers, sizes, strict=False) for p, size in zip((s.process.pid, s.zygote), old, strict=False))
 
 
 def test_import_is_light():

@@ -1,11 +1,16 @@
 "Answers found and judged as DS-1000, BigCodeBench and LiveCodeBench do; what of them can be trusted here (CODEDPO_DATA, or ../shared/data)."
-import importlib.util, os
+import importlib.util
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb import benchmarks as B, suites
+from codedpo_nb import benchmarks as B
+from codedpo_nb import suites
+from codedpo_nb.problems.extraction import ds1000_answer, longest_code
+from codedpo_nb.syntax import parses
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 BIG = dict(task_id="BigCodeBench/0", complete_prompt="import re\ndef task_func(x):\n    '''Say it.'''\n", code_prompt="import re\ndef task_func(x):\n",
@@ -27,7 +32,7 @@ def by_splitting(text):
 
 @given(st.lists(st.sampled_from(["<code>", "</code>", "```python", "```", "\nEND SOLUTION", "# SOLUTION END", "\nx = 1\n", "Here:", "`"]), max_size=8).map("".join))
 def test_ds1000_answers_are_cleaned_as_by_splitting(text):
-    assert B.ds1000_answer(text) == by_splitting(text)
+    assert ds1000_answer(text) == by_splitting(text)
 
 
 def test_an_answer_is_inserted_where_the_context_says():
@@ -42,10 +47,10 @@ def test_an_answer_is_inserted_where_the_context_says():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(["x = 1", "def f():", "    return x", "", "```", "It is so.", "if x:", "    pass", "y = (", ")"]), max_size=8))
 def test_longest_code_is_the_longest_of_all_runs(lines):
-    runs = [lines[i:j + 1] for i in range(len(lines)) for j in range(i, len(lines)) if B.parses("\n".join(lines[i:j + 1]))]
+    runs = [lines[i:j + 1] for i in range(len(lines)) for j in range(i, len(lines)) if parses("\n".join(lines[i:j + 1]))]
     sizes = [sum(map(bool, run)) for run in runs]
-    found = B.longest_code("\n".join(lines))
-    assert sum(map(bool, found.split("\n"))) == max(sizes, default=0) and B.parses(found) and found in "\n".join(lines)
+    found = longest_code("\n".join(lines))
+    assert sum(map(bool, found.split("\n"))) == max(sizes, default=0) and parses(found) and found in "\n".join(lines)
 
 
 ANSWERS = {  # message of a chat: whether it is right
@@ -64,7 +69,7 @@ ANSWERS = {  # message of a chat: whether it is right
 def test_messages_of_bigcodebench_instruct():
     p = B.instructed(B.from_bigcodebench(BIG))
     found = suites.judge([p], [[B.answer_in(p, text) for text, _ in ANSWERS.values()]], workers=1)[0]
-    assert {name: base == "pass" for name, (base, _) in zip(ANSWERS, found)} == {name: right for name, (_, right) in ANSWERS.items()}
+    assert {name: base == "pass" for name, (base, _) in zip(ANSWERS, found, strict=False)} == {name: right for name, (_, right) in ANSWERS.items()}
 
 
 def test_completions_of_bigcodebench_end_at_the_next_statement():

@@ -50,7 +50,7 @@ def verdicts(zygote, source, tests, steps):
     job = dict(kind="test", source=source, items=tests, todo=list(range(len(tests))), limit=0.2, wall=1.0, memory=256, timeouts=3)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server, "together", steps)
-        found = server.judge(job, zygote)
+        found = server.judge_job(job, zygote)
     zygote.flush()
     return found
 
@@ -58,7 +58,7 @@ def verdicts(zygote, source, tests, steps):
 @pytest.mark.parametrize("name", [n for n in PROGRAMS if n not in ("talks", "rings")])
 @pytest.mark.parametrize("tests", TESTS)
 def test_one_message_or_many(zygote, name, tests):
-    assert verdicts(zygote, PROGRAMS[name], TESTS[tests], server.together) == verdicts(zygote, PROGRAMS[name], TESTS[tests], server.one_by_one)
+    assert verdicts(zygote, PROGRAMS[name], TESTS[tests], server.together) == verdicts(zygote, PROGRAMS[name], TESTS[tests], server.in_turn)
 
 
 def test_what_it_writes_harms_only_itself(zygote):

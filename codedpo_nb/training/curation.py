@@ -16,7 +16,7 @@ from math import ceil
 import numpy as np
 
 from .. import benchmarks
-from ..problems.answers import blocks, plain
+from ..problems.answers import blocks, plain_lines
 from ..benchmarks import BENCHMARKS, BenchmarkError, data_folder, read_rows
 from ..world.sampling import extract_code
 from ..syntax import parses
@@ -82,7 +82,7 @@ FENCED = {"py": "python", "py3": "python", "python3": "python", "pycon": "python
 
 def language(answer: str) -> str:
     "The programming language of an answer, `text` for none."
-    words = [m[0].lower() for b in blocks(plain(answer)) if (m := re.search(r"[\w+#]+", b.info))]
+    words = [m[0].lower() for b in blocks(plain_lines(answer)) if (m := re.search(r"[\w+#]+", b.info))]
     if said := [FENCED.get(word, word) for word in words]: return "python" if "python" in said else said[0]
     code = extract_code(answer)
     python = parses(code)

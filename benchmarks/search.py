@@ -12,9 +12,10 @@ import numpy as np, pandas as pd, torch
 from scipy import stats
 from codedpo_nb.world import model as models
 from codedpo_nb.dpo import fit_dpo
-from codedpo_nb.eval import bootstrap, costs, difference, generate, judge, per_problem, scale_problems, scale_tasks, speed_summary, speed_ups, cost_of
+from codedpo_nb.eval import costs, generate, judge, per_problem, scale_problems, scale_tasks, speed_summary, speed_ups, cost_of
 from codedpo_nb.running.records import Journal, Run, digest, rng, root, stream
 from codedpo_nb.sft import fit_sft, split
+from codedpo_nb.statistics import bootstrap, difference
 
 SFT = [dict(lr=lr, epochs=epochs, batch=16) for lr, epochs in ((3e-4, 5), (5e-4, 5), (1e-3, 5), (2e-3, 5), (1e-3, 10))]
 DPO = [dict(objective="dpo+sft", beta=beta, sft_weight=weight, lr=lr, epochs=1, batch=8)

@@ -18,7 +18,8 @@ import numpy as np
 from .efficiency import READINGS, draw_pair
 from .eval import bootstrap, clustered, cost_of, costs, difference, evaluate, generate, judge, per_problem, reading, speed_summary, speed_ups
 from .running.records import fingerprint, rng, stream
-from .selfverify import RANKERS, as_preference, correctness_pairs
+from .pairs import as_preference, correctness_pairs
+from .ranking import RANKERS
 
 # %% ../nbs/07_ablation.ipynb #567c25b7
 STRATEGIES = ("random", "filter with all tests", "number passed", "CodeT", "self-validation", "oracle")

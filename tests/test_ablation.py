@@ -8,7 +8,8 @@ from codedpo_nb import ablation, eval as evaluation
 from codedpo_nb.running import records
 from codedpo_nb.world import tasks
 from codedpo_nb.world.corpus import code_document, reference_solution, mutate, test_document as document_of_tests
-from codedpo_nb.selfverify import correctness_pairs, self_validation
+from codedpo_nb.pairs import correctness_pairs
+from codedpo_nb.ranking import self_validation
 
 
 def verified(n, seed=0, codes=6, tests=5):

@@ -11,7 +11,7 @@ __all__ = ['REGIMES', 'READINGS', 'credible_tests', 'passing_solutions', 'calls_
 # %% ../nbs/03_efficiency.ipynb #e8bb9ebe
 import ast
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -111,7 +111,9 @@ def efficiency_pairs(verified: list[dict], # rows of 02_selfverify
                      measured: list[dict], # rows with task_id, candidates, cost
                      min_ratio: float=1.5, # as for `pick_fastest`
 ) -> list[dict]:
-    "At most one preference row a prompt, for programs that really differ; `ValueError` for rows of other tasks."
+    """At most one preference row a prompt, for programs that really differ.
+
+    `ValueError` where the two lists hold different tasks."""
     rows = []
     for v, m in zip(verified, measured, strict=True):
         if v["task_id"] != m["task_id"]:
@@ -190,7 +192,7 @@ def quick_slow(cost, passing, failing) -> dict:
 def released_quick_slow(cost, passing, failing) -> dict:
     """What the released Code-Optimise sampler draws for `qvs`.
 
-    Any passing solution but the last, against anything that follows it in the list; failing ones come last."""
+    A passing solution but the last, against what follows it in the list, in which failing ones come last."""
     order = [*passing, *failing]
     return _in_two_steps(passing[:-1], lambda i: order[order.index(i) + 1:])
 
@@ -358,8 +360,8 @@ def chosen_by(labels: ArrayLike, # (solutions,) seconds
 ) -> dict:
     """What choosing the smallest label of a task means.
 
-    Rank correlations of the labels `with_length` and `with_cost`, whether it is the `shortest` source, and its
-    cost `over_least`."""
+    Rank correlations of the labels `with_length` and `with_cost`; whether it is the `shortest` source;
+    its cost `over_least`."""
     pick = int(np.argmin(labels))
     return dict(with_length=spearman(labels, lengths), with_cost=spearman(labels, cost),
                 shortest=lengths[pick] == min(lengths), over_least=cost[pick] / min(cost))
@@ -385,8 +387,8 @@ def audit_row(name: str, # of a problem
 def short_reward(lengths: ArrayLike, cost: ArrayLike) -> dict[str, float]: # (programs,) of a problem
     """What taking the shortest program of a problem means.
 
-    `correlation`: Spearman's, of length and cost. `over_random`, `over_least`: logarithms of its cost over that of
-    a random program (geometric means) and over the least."""
+    `correlation`: Spearman's, of length and cost. `over_random`, `over_least`: logarithms of its cost over
+    that of a random program (geometric means) and over the least."""
     lengths, cost = np.asarray(lengths), np.log(cost)
     shortest = cost[lengths == lengths.min()].mean()   # of equally short ones each is as likely
     return dict(correlation=spearman(lengths, cost), over_random=float(shortest - cost.mean()),

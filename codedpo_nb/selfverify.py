@@ -74,7 +74,7 @@ def advantage(rng: np.random.Generator,
               rank: Callable=self_validation, other: Callable=number_passed, # two rankers
               **world, # further arguments of `toy_matrix`
 ) -> float:
-    "Mean pair accuracy of `rank` less that of `other` on simulated prompts, each over those that give it a pair."
+    "Mean pair accuracy of `rank` less that of `other`, each over the simulated prompts that give it a pair."
     matrix, right, _ = toy_matrix(rng, p_code=p_code, p_test=p_test, prompts=prompts, **world)
     mine, others = (pair_accuracy(r(matrix)[0], right) for r in (rank, other))
     return float(np.nanmean(mine) - np.nanmean(others))
@@ -127,7 +127,7 @@ TABLE_5 = {"self-validation": (.8598, .8047, .9653), "filter with all tests": (.
            "number passed": (.7724, .7250, .9162)}   # Spearman, Kendall, NDCG
 
 # %% ../nbs/02_selfverify.ipynb #2e58c0af
-TOP_LEVEL = tuple("\n" + sign for sign in string.printable if not sign.isspace() and sign != "#")   # ends a function
+TOP_LEVEL = tuple("\n" + sign for sign in string.printable if not sign.isspace() and sign != "#")
 
 # %% ../nbs/02_selfverify.ipynb #394d5fbe
 def completed(prompt: str, # ends in a function's head
@@ -140,18 +140,20 @@ def completed(prompt: str, # ends in a function's head
 def sampled_assertions(samples: list[str]) -> Counter: # what was sampled after `assert `
     "How often each valid assertion was written, in the order of first appearance."
     found = Counter()
-    for sample in samples:
-        for part in ("assert " + sample).split("\nassert "):
-            text = "assert " + part.removeprefix("assert ").strip().split("\n\n")[0]
-            body = getattr(tree(text), "body", [])
-            if len(body) == 1 and isinstance(body[0], ast.Assert): found[text] += 1
+    for text in samples:
+        for part in ("assert " + text).split("\nassert "):
+            claim = "assert " + part.removeprefix("assert ").strip().split("\n\n")[0]
+            body = getattr(tree(claim), "body", [])
+            if len(body) == 1 and isinstance(body[0], ast.Assert): found[claim] += 1
     return found
 
 # %% ../nbs/02_selfverify.ipynb #b540fe57
 def codet_samples(folder: str | Path | None, # searched with its subfolders; None: CODEDPO_DATA
                   problems: int=82, tests: int=100, # how many at most, and most tests a problem
 ) -> list[dict]:
-    "Rows `task_id, name, solutions, tests` of the published samples of CodeGen-16B; `BenchmarkError` without them."
+    """Rows `task_id, name, solutions, tests` of the published samples of CodeGen-16B (Chen et al. 2022).
+
+    `BenchmarkError` without them."""
     from codedpo_nb.benchmarks import BenchmarkError, data_folder, read_rows
     folder, rows = data_folder(folder), []
     if folder is None: raise BenchmarkError("CODEDPO_DATA is not set")
@@ -165,8 +167,10 @@ def codet_samples(folder: str | Path | None, # searched with its subfolders; Non
         found = Counter({t: k for t, k in counts.items() if re.search(rf"\b{name}\(", t)})
         kept = {t for t, _ in found.most_common(tests)}
         solutions = [completed(row["prompt"], s) for s in row["samples"]]
-        rows.append(dict(task_id=row["task_id"], name=name, solutions=solutions, tests=[t for t in found if t in kept]))
+        rows.append(dict(task_id=row["task_id"], name=name, solutions=solutions,
+                         tests=[t for t in found if t in kept]))
     return rows
 
 # %% ../nbs/02_selfverify.ipynb #14387344
-TABLE_15 = {5: (.7425, .5488, .4939), 15: (.8598, .5732, .5183), 50: (.8613, .5790, .5183)} # n: Spearman; HumanEval and HumanEval+ of Phi-2 after training
+# n: Spearman; HumanEval and HumanEval+ of Phi-2 after training
+TABLE_15 = {5: (.7425, .5488, .4939), 15: (.8598, .5732, .5183), 50: (.8613, .5790, .5183)}

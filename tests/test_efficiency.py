@@ -1,16 +1,19 @@
 """Credible tests, calls inside tests, agreement without a reference, pairs by cost and by other rules, the clock, the audit of a timing loop, and metrics."""
-import itertools, json, math, os
+import itertools
+import json
+import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb.isolation import border
 from codedpo_nb import efficiency as ef
 from codedpo_nb import efficiency_suites as suites
 from codedpo_nb import sandbox
-from codedpo_nb.world import tasks
 from codedpo_nb.benchmarks import pass_at_k
+from codedpo_nb.isolation import border
+from codedpo_nb.world import tasks
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -35,8 +38,9 @@ def test_calls_of():
 
 def test_calls_do_what_the_assertions_do():
     task = tasks.task_space(0)["seed"][1]
-    from codedpo_nb.world.corpus import reference_solution, test_document
     import random
+
+    from codedpo_nb.world.corpus import reference_solution, test_document
     from codedpo_nb.world.sampling import extract_tests
     snippets = extract_tests(test_document(task, random.Random(1), 0)["answer"])
     calls = [c for s in snippets for c in ef.calls_of(s, task["name"])]
@@ -182,7 +186,7 @@ def test_a_problem_of_the_audit():
 @quick
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 99)), min_size=1, max_size=8))
 def test_the_shortest_is_no_cheaper_than_the_least_and_costs_what_it_costs(rows):
-    lengths, cost = map(list, zip(*rows))
+    lengths, cost = map(list, zip(*rows, strict=False))
     found = ef.short_reward(lengths, cost)
     short = [math.log(c) for l, c in rows if l == min(lengths)]
     assert found["over_least"] == pytest.approx(np.mean(short) - math.log(min(cost))) and found["over_least"] > -1e-9
@@ -195,7 +199,7 @@ def test_the_shortest_is_no_cheaper_than_the_least_and_costs_what_it_costs(rows)
 @quick
 @given(st.lists(st.tuples(st.floats(.1, 10), st.floats(.1, 10), st.booleans()), min_size=1, max_size=9))
 def test_speed_up_never_punishes(rows):
-    before, after, right = zip(*rows)
+    before, after, right = zip(*rows, strict=False)
     found = ef.speed_up(before, after, right)
     assert 1 <= found["geometric"] <= found["arithmetic"] + 1e-9 and 0 <= found["optimised"] <= 1
     assert ef.speed_up(before, before) == dict(arithmetic=1, geometric=1, optimised=0)
@@ -227,7 +231,7 @@ def test_eff_at_k_of_right_and_wrong_is_pass_at_k(case):
 @quick
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), min_size=1, max_size=6))
 def test_weighted_median_is_the_lower_median_of_repeated_values(rows):
-    values, weights = map(list, zip(*rows))
+    values, weights = map(list, zip(*rows, strict=False))
     repeated = sorted(v for v, w in rows for _ in range(w))
     assert ef.weighted_median(values, np.array(weights) / sum(weights)) == repeated[(len(repeated) - 1) // 2]
     assert math.isnan(ef.weighted_median([], []))

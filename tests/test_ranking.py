@@ -51,7 +51,7 @@ def by_loops(matrix, d, steps, at_once):
 @given(FULL, st.floats(0, 1), st.integers(0, 12))
 def test_both_forms_are_what_loops_say(m, d, steps):
     for rank, at_once in ((R.self_validation, True), (R.equation_1, False)):
-        for ours, theirs in zip(rank(m, d, steps), by_loops(m.tolist(), d, steps, at_once)): np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        for ours, theirs in zip(rank(m, d, steps), by_loops(m.tolist(), d, steps, at_once), strict=False): np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", R.RANKERS)
@@ -109,7 +109,7 @@ def test_passing_more_never_ranks_lower(name):
 def test_prompts_can_be_scored_together(batch):
     for rank in STEADY.values():
         codes, tests = rank(batch)
-        for m, c, t in zip(batch, codes, tests):
+        for m, c, t in zip(batch, codes, tests, strict=False):
             one = rank(m)
             np.testing.assert_allclose(c, one[0], rtol=1e-9, atol=1e-9)
             np.testing.assert_allclose(t, one[1], rtol=1e-9, atol=1e-9)
@@ -121,7 +121,7 @@ def test_pieces_and_leading_axes_change_nothing(monkeypatch):
         whole = rank(batch)
         with monkeypatch.context() as patched:
             patched.setattr(R, "PIECE", 60)
-            for one, other in zip(whole, rank(batch)): np.testing.assert_array_equal(one, other)
+            for one, other in zip(whole, rank(batch), strict=False): np.testing.assert_array_equal(one, other)
         assert whole[0].shape == (2, 7, 4) and whole[1].shape == (2, 7, 5)
         assert [x.shape for x in rank(batch[:0])] == [(0, 7, 4), (0, 7, 5)], name
 
@@ -194,8 +194,8 @@ def by_em(m, steps):
     (n, k), right = m.shape, [float(row.mean()) for row in m]
     for _ in range(steps):
         prior = (sum(right) + 1) / (n + 2)
-        s = [(sum(q for q, row in zip(right, m) if row[j]) + 1) / (sum(right) + 2) for j in range(k)]
-        f = [(sum(1 - q for q, row in zip(right, m) if row[j]) + 1) / (n - sum(right) + 2) for j in range(k)]
+        s = [(sum(q for q, row in zip(right, m, strict=False) if row[j]) + 1) / (sum(right) + 2) for j in range(k)]
+        f = [(sum(1 - q for q, row in zip(right, m, strict=False) if row[j]) + 1) / (n - sum(right) + 2) for j in range(k)]
         new = []
         for row in m:
             good = prior * math.prod(s[j] if row[j] else 1 - s[j] for j in range(k))
@@ -240,7 +240,7 @@ def test_codet_against_its_definition():
 def test_score_all_keeps_order_and_sizes(matrices, batch, name):
     scored = list(R.score_all(STEADY[name], iter(matrices), batch=batch))
     assert len(scored) == len(matrices)
-    for m, (codes, tests) in zip(matrices, scored):
+    for m, (codes, tests) in zip(matrices, scored, strict=False):
         one = STEADY[name](m)
         np.testing.assert_allclose(codes, one[0], atol=1e-9)
         np.testing.assert_allclose(tests, one[1], atol=1e-9)

@@ -28,7 +28,7 @@ def test_judging_needs_a_truth_a_solution():
 @quick
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=10))
 def test_measures_stay_in_range_and_perfect_is_one(rows):
-    scores, right = map(np.array, zip(*rows))
+    scores, right = map(np.array, zip(*rows, strict=False))
     for measure, value in sv.judge_scores(scores, right).items(): assert np.isnan(value) or -1 - 1e-9 <= value <= 1 + 1e-9, measure
     assume(right.any() and not right.all())
     judged = sv.judge_scores(right.astype(float), right)
@@ -38,7 +38,7 @@ def test_measures_stay_in_range_and_perfect_is_one(rows):
 
 
 def test_pair_accuracy_is_the_average_over_broken_ties():
-    r = np.random.default_rng(0)
+    np.random.default_rng(0)
     scores, right = np.array([2, 2, 1, 0, 0, 0]), np.array([1, 0, 1, 1, 0, 0], bool)
     tops, bottoms = [0, 1], [3, 4, 5]
     assert sv.judge_scores(scores, right)["pair accuracy"] == pytest.approx(np.mean([right[i] and not right[j] for i in tops for j in bottoms]))
@@ -48,7 +48,7 @@ def test_pair_accuracy_is_the_average_over_broken_ties():
 @given(hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(0, 6)), elements=st.integers(0, 3)), st.data(), st.sampled_from([0, .3]))
 def test_pair_accuracy_of_many_prompts_is_that_of_each(scores, data, margin):
     right = data.draw(hnp.arrays(bool, scores.shape))
-    one = [sv.judge_scores(s, y, margin)["pair accuracy"] for s, y in zip(scores, right)]
+    one = [sv.judge_scores(s, y, margin)["pair accuracy"] for s, y in zip(scores, right, strict=False)]
     np.testing.assert_allclose(pairs.pair_accuracy(scores, right, margin), one)
 
 

@@ -1,13 +1,18 @@
 """Intervals, paired tests, pooling, correction and resolution, against SciPy, closed formulas, enumeration and cases worked out by hand."""
-import itertools, math, subprocess, sys
+import itertools
+import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binomtest, kendalltau, spearmanr
 
+from codedpo_nb import seed
+from codedpo_nb import statistics as S
 from codedpo_nb.running import records
-from codedpo_nb import seed, statistics as S
 
 
 def test_import_is_light():
@@ -89,7 +94,7 @@ def test_mcnemar_is_the_tail_of_coin_tosses(gained, lost):
 def test_sign_flip_is_exact_for_few_problems(differences):
     after = {i: d / 4 for i, d in enumerate(differences)}
     before = dict.fromkeys(after, 0.)
-    sums = [sum(s * d for s, d in zip(signs, differences)) for signs in itertools.product((1, -1), repeat=len(differences))]
+    sums = [sum(s * d for s, d in zip(signs, differences, strict=False)) for signs in itertools.product((1, -1), repeat=len(differences))]
     low = sum(x <= sum(differences) for x in sums) / len(sums)
     high = sum(x >= sum(differences) for x in sums) / len(sums)
     assert S.sign_flip(after, before, records.rng(0, "flip")) == pytest.approx(min(1, 2 * min(low, high)))

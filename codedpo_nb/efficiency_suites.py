@@ -9,7 +9,7 @@ __all__ = ['LEVELS', 'WEIGHTS', 'BUDGET', 'enamel_score', 'eff_at_k', 'effibench
 # %% ../nbs/efficiency_suites.ipynb #6997d9ea
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike

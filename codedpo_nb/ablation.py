@@ -11,6 +11,7 @@ __all__ = ['STRATEGIES', 'METHOD', 'QUESTIONS', 'MIXTURES', 'strategy_scores', '
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from codedpo_nb.eval import (
 )
 from .pairs import as_preference, correctness_pairs
 from .ranking import RANKERS
-from .running.records import rng, stream
+from .running.records import Journal, rng, stream
 from .statistics import difference, reading
 
 # %% ../nbs/07_ablation.ipynb #567c25b7
@@ -95,8 +96,10 @@ def runs(which: list[str], shares: Sequence[float]=(.25, .5, .75)) -> list[tuple
 
 # %% ../nbs/07_ablation.ipynb #baf15f99
 def train(objective: str, # 'sft', or an objective of stage 05
-          pairs: list, model_path, folder, # where to start, where to save
-          sft: dict, preference: dict): # further arguments of `fit_sft` and of `fit_dpo`
+          pairs: list[dict], # what it trains on
+          model_path: str | Path, folder: str | Path, # where to start, where to save
+          sft: dict, preference: dict, # further arguments of `fit_sft` and of `fit_dpo`
+) -> list:
     "Train one run and save its model."
     if objective == "sft":
         from codedpo_nb.sft import fit_sft
@@ -107,7 +110,8 @@ def train(objective: str, # 'sft', or an objective of stage 05
 
 def train_and_judge(run: tuple, # of `runs`
                     pairs: list[dict], # what it trains on
-                    model_path, folder, # where to start, where to save; removed after the answers are judged
+                    model_path: str | Path, # where to start
+                    folder: str | Path, # where to save; removed after the answers are judged
                     problems: list[dict], # to answer
                     sft: dict, preference: dict, # as for `train`
                     **answers, # arguments of `eval.generate_and_judge`
@@ -217,7 +221,10 @@ def stage_rows(stage: tuple, # (objective, data)
     if data == "codedpo": return [p for _ in range(preference["epochs"]) for p in codedpo]
     return regime_pairs(data, verified, measured, preference["epochs"], seed)
 
-def train_stage(stage: tuple, rows: list, model_path, folder, sft: dict, preference: dict):
+def train_stage(stage: tuple, rows: list[dict], # (objective, data); of `stage_rows`
+                model_path: str | Path, folder: str | Path, # where to start, where to save
+                sft: dict, preference: dict, # further arguments of `fit_sft` and of `fit_dpo`
+) -> list:
     "Train one stage of a regime on rows that hold all its passes; the weights with the lowest loss are kept."
     from codedpo_nb.dpo import fit_dpo
     from codedpo_nb.sft import fit_sft
@@ -227,7 +234,7 @@ def train_stage(stage: tuple, rows: list, model_path, folder, sft: dict, prefere
 def judge_regime(name: str, model, tokenizer, # as for `eval.generate`
                  tasks: list[dict], problems: list[dict], # tasks behind the problems
                  size: int = 40, # elements of the inputs that cost is counted on
-                 kept=None, # journal of programs
+                 kept: Journal | None=None, # of programs and their cost
                  **answers, # arguments of `eval.generate`
 ) -> dict:
     """`rates` and `cost` by problem, `own_cost`, `kinds` and `answers` of a model.

@@ -30,7 +30,7 @@ from codedpo_nb.benchmarks import (
     problem,
 )
 from .problems.answers import read_answer
-from .running.records import stream
+from .running.records import Journal, stream
 from .statistics import bootstrap, clustered, wilson
 from .world.corpus import reference_solution
 from .world.sampling import sample
@@ -114,7 +114,7 @@ def generate(name: str, # of the model, for the rows
              n: int, # answers a problem
              temperature: float=1.0, # 0: greedy
              longest: int=160, # most new tokens
-             seed: int=0, journal=None, # `records.Journal` for an interrupted run
+             seed: int=0, journal: Journal | None=None, # for an interrupted run
              chat: bool=True, # ask in the model's chat template, if it has one?
 ) -> list[dict]:
     """Answers as rows `model, split, task_id, mode, k, answer, cut`.
@@ -170,7 +170,7 @@ def programs(rows: list, problems: list) -> list:
 # %% ../nbs/06_eval.ipynb #275b2931
 def judge_answers(rows: list[dict], # answers, as from `generate`
                   problems: list[dict], # with the tests
-                  journal=None, # `records.Journal` for an interrupted run
+                  journal: Journal | None=None, # for an interrupted run
                   progress: str | bool="running answers", # what its bar says; False: none
 ) -> list[dict]:
     "The rows without answers, with `base` and `plus` (all base tests passed; all tests passed) and `kind`."
@@ -192,7 +192,7 @@ def judged_row(row: dict, # an answer
 
 # %% ../nbs/06_eval.ipynb #473fb490
 def generate_and_judge(name: str, model, tokenizer, problems: list[dict], n: int, temperature: float=1.0,
-                       longest: int=160, seed: int=0, journal=None) -> list[dict]:
+                       longest: int=160, seed: int=0, journal: Journal | None=None) -> list[dict]:
     "Judged rows of `n` answers a problem; parameters as for `generate`."
     answers = generate(name, model, tokenizer, problems, n, temperature, longest, seed, journal)
     return judge_answers(answers, problems)
@@ -233,7 +233,7 @@ def costs(rows: list[dict], # judged rows
           tasks: list[dict], problems: list[dict], # that were asked
           seed: int=0,
           calls: int=3, size: int=60, # inputs a task, and their number of elements
-          journal=None, # `records.Journal` for an interrupted run
+          journal: Journal | None=None, # for an interrupted run
 ) -> list[int | None]:
     """Instructions of each right program on large inputs, summed.
 

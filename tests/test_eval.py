@@ -98,11 +98,6 @@ def test_pass_at_k_of_rows_is_the_chance_that_k_draws_hold_a_right_one(counts, k
     assert evaluation.per_problem(rows, k) == pytest.approx({i: 1 - comb(6 - c, k) / comb(6, k) for i, c in enumerate(counts)})
 
 
-def test_names_that_the_ablations_use_are_here():
-    from codedpo_nb import statistics
-    for name in ("bootstrap", "difference", "reading"): assert getattr(evaluation, name) is getattr(statistics, name)
-
-
 def test_parts_are_rates_of_their_problems():
     tasks_ = [dict(task_id=i, length=2 + (i > 3)) for i in range(8)]
     rows = [dict(task_id=i, plus=i in (0, 1, 2, 5)) for i in range(7)]

@@ -9,7 +9,12 @@ themselves. The same turns are also read by the estimator that is usual elsewher
 by the median over seven: `estimators` has the spread and the false improvements of each. `--quick` takes one couple, within a minute.
 
 The last line is one JSON object."""
-import argparse, json, os, subprocess, sys, time
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd

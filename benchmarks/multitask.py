@@ -27,7 +27,7 @@ from codedpo_nb.training.multitask import WEIGHTINGS
 from codedpo_nb.running.records import Journal, digest, rng, root, stream
 from codedpo_nb.world.sampling import extract_code, extract_tests, sample
 from codedpo_nb.sandbox import Pool, run
-from codedpo_nb.statistics import pooled, reading
+from codedpo_nb.statistics import mean_over_runs, reading
 from codedpo_nb.world.tasks import apply, chain_of, literal, random_args, reference_tests, task_space
 
 SIZES = dict(code=240, test=120, repair=96, output=24)
@@ -173,7 +173,7 @@ def rate_table(settings, found, kinds):
         row = {"setting": name} | {kind: f"{x:.1f}" for kind, x in mean.items()} | {"mean": f"{np.mean(list(mean.values())):.1f}", "worst": f"{min(mean.values()):.1f}"}
         for kind in kinds:
             gaps = [np.subtract(one["rates"][kind], plain["rates"][kind]) for one, plain in zip(found[name], found["case1"])]
-            row[f"{kind} - case1"] = written(*(100 * x for x in pooled(gaps, rng(0, "rates", kind))), 1) if name != "case1" else ""
+            row[f"{kind} - case1"] = written(*(100 * x for x in mean_over_runs(gaps, rng(0, "rates", kind))), 1) if name != "case1" else ""
         rows.append(row)
     return pd.DataFrame(rows)
 

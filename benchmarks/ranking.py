@@ -10,15 +10,20 @@ of as many is scored whole, which keeps all scores.
 
 The last line is one JSON object."""
 import os
+
 os.environ |= dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")   # read when numpy is imported
 
-import argparse, json, time, tracemalloc
+import argparse
+import json
+import time
+import tracemalloc
+from functools import partial
 
 import networkx as nx
 import numpy as np
 import pandas as pd
 
-from codedpo_nb import selfverify as sv
+from codedpo_nb.ranking import RANKERS, score_all, toy_matrix
 
 PROMPTS, SIZE = 100_000, 15
 NETWORKX = {"HITS": "hits", "PageRank": "pagerank"}
@@ -31,7 +36,8 @@ def spent(work):
 
 def drain(rank, matrices):
     "The last scores; the others are dropped as they come, so that memory does not grow."
-    for last in sv.score_all(rank, matrices): pass
+    last = None
+    for scores in score_all(rank, matrices): last = scores
     return last
 
 def by_networkx(name, matrices):
@@ -39,9 +45,11 @@ def by_networkx(name, matrices):
     building = ranking = 0.0
     found = []
     for m in matrices:
-        graph, seconds = spent(lambda: as_graph(m, nx.DiGraph if name == "HITS" else nx.Graph))
+        graph, seconds = spent(partial(as_graph, m, nx.DiGraph if name == "HITS" else nx.Graph))
         building += seconds
-        scores, seconds = spent(lambda: nx.hits(graph, tol=0)[0] if name == "HITS" else nx.pagerank(graph, tol=1e-13, max_iter=1000))
+        rank = partial(nx.hits, tol=0) if name == "HITS" else partial(nx.pagerank, tol=1e-13, max_iter=1000)
+        scores, seconds = spent(partial(rank, graph))
+        if name == "HITS": scores = scores[0]
         ranking += seconds
         found.append([scores[i] for i in range(len(m))])
     return np.array(found), building, ranking
@@ -71,7 +79,11 @@ def peak_mb(work):
 def source(prompts):
     "Matrices made as they are asked for."
     rng = np.random.default_rng(0)
-    for _ in range(0, prompts, 500): yield from sv.toy_matrix(rng, prompts=500)[0]
+    for _ in range(0, prompts, 500): yield from toy_matrix(rng, prompts=500)[0]
+
+def streaming_drain(rank, prompts):
+    "The last scores of a stream that is made as it is read."
+    return drain(rank, source(prompts))
 
 def table(lines):
     print(pd.DataFrame(lines[1:], columns=lines[0]).to_string(index=False), end="\n\n")
@@ -85,19 +97,19 @@ def main():
     quick = arguments().quick
     prompts, few = (PROMPTS // 5, 60) if quick else (PROMPTS, 300)
     rng = np.random.default_rng(0)
-    matrices = np.concatenate([sv.toy_matrix(rng, prompts=1000)[0] for _ in range(prompts // 1000)])
+    matrices = np.concatenate([toy_matrix(rng, prompts=1000)[0] for _ in range(prompts // 1000)])
     def measure(rank, form, rounds): return min(spent(lambda: drain(rank, form()))[1] for _ in range(rounds)) * PROMPTS / prompts
-    seconds = {name: measure(rank, lambda: matrices, 3) for name, rank in sv.RANKERS.items()}
-    streamed = {name: measure(rank, lambda: iter(matrices), 1) for name, rank in sv.RANKERS.items()}
+    seconds = {name: measure(rank, lambda: matrices, 3) for name, rank in RANKERS.items()}
+    streamed = {name: measure(rank, lambda: iter(matrices), 1) for name, rank in RANKERS.items()}
     sizes = [prompts // 10, 3 * prompts // 10, prompts]
-    streaming = {name: [peak_mb(lambda: drain(rank, source(n))) for n in sizes] for name, rank in sv.RANKERS.items()}
-    stacked = {name: [peak_mb(lambda: rank(matrices[:n])) for n in sizes] for name, rank in sv.RANKERS.items()}
+    streaming = {name: [peak_mb(partial(streaming_drain, rank, n)) for n in sizes] for name, rank in RANKERS.items()}
+    stacked = {name: [peak_mb(partial(rank, matrices[:n])) for n in sizes] for name, rank in RANKERS.items()}
 
     theirs, apart = {}, {}
     for name in NETWORKX:
         scores, building, ranking = by_networkx(name, matrices[:few])
         theirs[name] = (building, ranking)
-        apart[name] = float(np.abs(scores - np.array([c for c, _ in sv.score_all(sv.RANKERS[name], matrices[:few])])).max())
+        apart[name] = float(np.abs(scores - np.array([c for c, _ in score_all(RANKERS[name], matrices[:few])])).max())
     per_100k = {name: sum(parts) * PROMPTS / few for name, parts in theirs.items()}
     ratio = {name: per_100k.get(name, min(per_100k.values())) / s for name, s in seconds.items()}
 
@@ -105,7 +117,7 @@ def main():
           + [(name, f"{s:.2f}", f"{streamed[name]:.2f}", f"{ratio[name]:,.0f}{'' if name in NETWORKX else ' *'}") for name, s in seconds.items()])
     print("* beside the cheaper of networkx's two, which does something else\n")
     table([("peak MB", *(f"stream of {n:,}" for n in sizes), *(f"stack of {n:,}" for n in sizes))]
-          + [(name, *(f"{mb:.1f}" for mb in streaming[name] + stacked[name])) for name in sv.RANKERS])
+          + [(name, *(f"{mb:.1f}" for mb in streaming[name] + stacked[name])) for name in RANKERS])
     table([("networkx, us a prompt", "graph", "ranking", "largest difference")]
           + [(NETWORKX[name], f"{1e6 * b / few:.0f}", f"{1e6 * r / few:.0f}", f"{apart[name]:.0e}") for name, (b, r) in theirs.items()])
     table([("one product, us a prompt", f"{n} prompts") for n in [2000]] + [(name, f"{us:.3f}") for name, us in layouts(matrices[:2000].astype(float)).items()])

@@ -6,15 +6,32 @@ Both sides get the same pairs of a finished profile, and as many settings. SFT s
 setting and sees both sides. Settings are compared on problems of the split `valid` with seed 0; the winner of each side is then trained again with every
 one of `--seeds` and judged on problems of the split `test`. All seeds share the base model, the samples and the pairs: what varies is the order of
 training and the sampling of answers. Every training is kept, so that an interrupted search goes on where it was. The last line is one JSON object."""
-import argparse, json, sys
+import argparse
+import json
+import sys
 from pathlib import Path
-import numpy as np, pandas as pd, torch
+
+import numpy as np
+import pandas as pd
+import torch
 from scipy import stats
-from codedpo_nb.world import model as models
+
 from codedpo_nb.dpo import fit_dpo
-from codedpo_nb.eval import bootstrap, costs, difference, generate, judge, per_problem, scale_problems, scale_tasks, speed_summary, speed_ups, cost_of
-from codedpo_nb.running.records import Journal, Run, digest, rng, root, stream
+from codedpo_nb.eval import (
+    cost_of,
+    costs,
+    generate,
+    judge_answers,
+    per_problem,
+    scale_problems,
+    scale_tasks,
+    speed_summary,
+    speed_ups,
+)
+from codedpo_nb.running.records import Journal, Run, digest, rng, stream
 from codedpo_nb.sft import fit_sft, split
+from codedpo_nb.statistics import bootstrap, difference
+from codedpo_nb.world import model as models
 
 SFT = [dict(lr=lr, epochs=epochs, batch=16) for lr, epochs in ((3e-4, 5), (5e-4, 5), (1e-3, 5), (2e-3, 5), (1e-3, 10))]
 DPO = [dict(objective="dpo+sft", beta=beta, sft_weight=weight, lr=lr, epochs=1, batch=8)
@@ -54,10 +71,10 @@ class Search:
         if k in self.journal: return self.journal.get(k)
         problems = scale_problems(where["split"], where["problems"])
         answers = generate("model", *models.load(self.model(chain, seed)), problems, n=where["n"], seed=seed)
-        rows = judge(answers, problems, progress=False)
+        rows = judge_answers(answers, problems, progress=False)
         found = costs(rows, answers, scale_tasks(where["split"], where["problems"]), problems) if where["split"] == "test" else [None] * len(rows)
         row = dict(rates=per_problem(rows), syntax=float(np.mean([r["kind"] == "syntax error" for r in rows])),
-                   cost=cost_of([r | dict(cost=c) for r, c in zip(rows, found)]))
+                   cost=cost_of([r | dict(cost=c) for r, c in zip(rows, found, strict=False)]))
         self.journal.append(k, row)
         return row
 

@@ -4,11 +4,14 @@ import random
 import numpy as np
 import pytest
 
-from codedpo_nb import ablation, eval as evaluation
+from codedpo_nb import ablation
+from codedpo_nb import eval as evaluation
+from codedpo_nb.pairs import correctness_pairs
+from codedpo_nb.ranking import self_validation
 from codedpo_nb.running import records
 from codedpo_nb.world import tasks
-from codedpo_nb.world.corpus import code_document, reference_solution, mutate, test_document as document_of_tests
-from codedpo_nb.selfverify import correctness_pairs, self_validation
+from codedpo_nb.world.corpus import code_document, mutate, reference_solution
+from codedpo_nb.world.corpus import test_document as document_of_tests
 
 
 def verified(n, seed=0, codes=6, tests=5):
@@ -58,7 +61,7 @@ def test_shares_are_nested_and_in_order():
     pairs = ablation.pairs_by("self-validation", ROWS)
     parts = [ablation.share_of(pairs, s) for s in (.25, .5, .75, 1)]
     assert [len(p) for p in parts] == [round(s * len(pairs)) for s in (.25, .5, .75, 1)]
-    for small, large in zip(parts, parts[1:]): assert [p for p in large if p in small] == small
+    for small, large in zip(parts, parts[1:], strict=False): assert [p for p in large if p in small] == small
 
 
 def test_common_runs_are_planned_once():
@@ -102,7 +105,7 @@ def test_common_beginnings_are_trained_once_and_first():
     for i, chain in enumerate(plan): assert len(chain) == 1 or chain[:-1] in plan[:i]
 
 
-@pytest.mark.parametrize("pairs", [*ablation.RULES, "0.5pvf-0.5qra"])
+@pytest.mark.parametrize("pairs", [*ablation.PAIR_RULES, "0.5pvf-0.5qra"])
 def test_regime_pairs_follow_their_rule(pairs):
     cost, passing = ({m["task_id"]: m[k] for m in MEASURED} for k in ("cost", "passing"))
     made = ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=1)

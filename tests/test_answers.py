@@ -291,11 +291,11 @@ def test_canonical_answers_to_ds1000_in_messages_are_found():
 
 @pytest.mark.parametrize("case", HARM)
 def test_nothing_harms_the_stages(case):
-    from codedpo_nb import efficiency, seed, selfverify
+    from codedpo_nb import efficiency, pairs, seed, selfverify
     from codedpo_nb.training import curation
     from codedpo_nb.world import sampling
     text = HARM[case][:20_000]
-    for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, selfverify.canonical_source, longest_code): read(text), read(fenced(text))
+    for read in (sampling.extract_code, sampling.extract_tests, seed.parses, curation.parses, curation.language, pairs.canonical_source, longest_code): read(text), read(fenced(text))
     selfverify.distinct_tests([text], "f"), selfverify.sampled_assertions([text]), efficiency.calls_of(text, "f")
     for row in [dict(language=l, entry_point="f", prompt="f", declaration="f", test="") for l in L.LANGUAGES]: L.complete(row, text, chat=True)
     for benchmark, form in (("humaneval", "completion"), ("mbpp", "solution"), ("ds1000", "quoted"), ("livecodebench", "quoted"), ("bigcodebench", "completion")):

@@ -1,14 +1,19 @@
 """Credible tests, calls inside tests, agreement without a reference, pairs by cost and by other rules, the clock, the audit of a timing loop, and metrics."""
-import itertools, json, math, os
+import itertools
+import json
+import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb.isolation import border
-from codedpo_nb import efficiency as ef, sandbox
-from codedpo_nb.world import tasks
+from codedpo_nb import efficiency as ef
+from codedpo_nb import efficiency_suites as suites
+from codedpo_nb import sandbox
 from codedpo_nb.benchmarks import pass_at_k
+from codedpo_nb.isolation import border
+from codedpo_nb.world import tasks
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -33,8 +38,9 @@ def test_calls_of():
 
 def test_calls_do_what_the_assertions_do():
     task = tasks.task_space(0)["seed"][1]
-    from codedpo_nb.world.corpus import reference_solution, test_document
     import random
+
+    from codedpo_nb.world.corpus import reference_solution, test_document
     from codedpo_nb.world.sampling import extract_tests
     snippets = extract_tests(test_document(task, random.Random(1), 0)["answer"])
     calls = [c for s in snippets for c in ef.calls_of(s, task["name"])]
@@ -180,7 +186,7 @@ def test_a_problem_of_the_audit():
 @quick
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 99)), min_size=1, max_size=8))
 def test_the_shortest_is_no_cheaper_than_the_least_and_costs_what_it_costs(rows):
-    lengths, cost = map(list, zip(*rows))
+    lengths, cost = map(list, zip(*rows, strict=False))
     found = ef.short_reward(lengths, cost)
     short = [math.log(c) for l, c in rows if l == min(lengths)]
     assert found["over_least"] == pytest.approx(np.mean(short) - math.log(min(cost))) and found["over_least"] > -1e-9
@@ -193,7 +199,7 @@ def test_the_shortest_is_no_cheaper_than_the_least_and_costs_what_it_costs(rows)
 @quick
 @given(st.lists(st.tuples(st.floats(.1, 10), st.floats(.1, 10), st.booleans()), min_size=1, max_size=9))
 def test_speed_up_never_punishes(rows):
-    before, after, right = zip(*rows)
+    before, after, right = zip(*rows, strict=False)
     found = ef.speed_up(before, after, right)
     assert 1 <= found["geometric"] <= found["arithmetic"] + 1e-9 and 0 <= found["optimised"] <= 1
     assert ef.speed_up(before, before) == dict(arithmetic=1, geometric=1, optimised=0)
@@ -203,29 +209,29 @@ def test_metrics_by_hand():
     assert ef.speed_up([4, 4], [1, math.nan], [True, False]) == dict(arithmetic=2.5, geometric=2, optimised=.5)
     assert ef.dps(3, [1, 2, 4, 4]) == (50, pytest.approx(100 / 3)) and ef.dps(5, [1, 2, 4, 4]) == (0, 0)
     assert [ef.beyond(c, [10, 20]) for c in (5, 10, 15, 20, 30)] == [1, 1, .5, 0, 0]
-    assert ef.enamel_score([1, 2, 3], [1, 2, 3], weights=[3, 3, 4]) == 1 and ef.enamel_score([1, 7, 1], [1, 2, 3]) == pytest.approx(1 / 3)
-    assert ef.effibench(dict(ET=[2, 2]), dict(ET=[1, 4])) == {"ET": 2, "NET": .8, "NET of ratios": 1.25}
-    assert ef.effibench(dict(MU=[1, 5], TMU=[4, 8]), dict(MU=[1, 1], TMU=[2, 4])) == {"MU": 3, "NMU": 3, "NMU of ratios": 3, "TMU": 6, "NTMU": 2, "NTMU of ratios": 2}
+    assert suites.enamel_score([1, 2, 3], [1, 2, 3], weights=[3, 3, 4]) == 1 and suites.enamel_score([1, 7, 1], [1, 2, 3]) == pytest.approx(1 / 3)
+    assert suites.effibench(dict(ET=[2, 2]), dict(ET=[1, 4])) == {"ET": 2, "NET": .8, "NET of ratios": 1.25}
+    assert suites.effibench(dict(MU=[1, 5], TMU=[4, 8]), dict(MU=[1, 1], TMU=[2, 4])) == {"MU": 3, "NMU": 3, "NMU of ratios": 3, "TMU": 6, "NTMU": 2, "NTMU of ratios": 2}
 
 
 @quick
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.data())
 def test_eff_at_k_is_the_mean_over_all_choices(scores, data):
     k = data.draw(st.integers(1, len(scores)))
-    assert ef.eff_at_k(scores, k) == pytest.approx(np.mean([max(c) for c in itertools.combinations(scores, k)]))
+    assert suites.eff_at_k(scores, k) == pytest.approx(np.mean([max(c) for c in itertools.combinations(scores, k)]))
 
 
 @quick
 @given(st.integers(1, 8).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
 def test_eff_at_k_of_right_and_wrong_is_pass_at_k(case):
     n, c, k = case
-    assert ef.eff_at_k([1] * c + [0] * (n - c), k) == pytest.approx(pass_at_k(n, c, k))
+    assert suites.eff_at_k([1] * c + [0] * (n - c), k) == pytest.approx(pass_at_k(n, c, k))
 
 
 @quick
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), min_size=1, max_size=6))
 def test_weighted_median_is_the_lower_median_of_repeated_values(rows):
-    values, weights = map(list, zip(*rows))
+    values, weights = map(list, zip(*rows, strict=False))
     repeated = sorted(v for v, w in rows for _ in range(w))
     assert ef.weighted_median(values, np.array(weights) / sum(weights)) == repeated[(len(repeated) - 1) // 2]
     assert math.isnan(ef.weighted_median([], []))

@@ -1,12 +1,16 @@
 "Larger inputs for HumanEval+, what is measured on them, and ENAMEL's and EffiBench's ways of counting."
-import itertools, math, os
+import itertools
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb import benchmarks as B, efficiency_suites as E, sandbox, suites
+from codedpo_nb import benchmarks as B
+from codedpo_nb import efficiency_suites as E
+from codedpo_nb import sandbox, suites
 
 DATA = Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared"/"data")
 ROW = dict(task_id="HumanEval/900", prompt="def total(xs: list, ys: list) -> int:\n", entry_point="total", atol=0,
@@ -37,16 +41,16 @@ def test_joined_inputs_keep_equal_lengths_and_moved_parts_do_not_overlap(draws, 
     ends, at = [], 0
     for d in draws:
         part, at = xs[at:at + len(d[0])], at + len(d[0])
-        assert [x - y for x, y in zip(part, d[0])] == [part[0] - d[0][0]] * len(part) if part else True
+        assert [x - y for x, y in zip(part, d[0], strict=False)] == [part[0] - d[0][0]] * len(part) if part else True
         if part: ends.append((min(part), max(part)))
-    if move: assert all(a[1] < b[0] for a, b in zip(ends, ends[1:]))
+    if move: assert all(a[1] < b[0] for a, b in zip(ends, ends[1:], strict=False))
 
 
 def test_larger_inputs_keep_the_contract_and_come_out_alike(problem):
     first, second = (E.larger_inputs([problem], (2, 8, 32), 2, workers=1) for _ in "12")
     assert first == second and [len(level) for level in first[problem["task_id"]]] == [2, 2, 2]
     for level in first[problem["task_id"]]:
-        for (xs, ys), out in level: assert len(xs) == len(ys) and min(xs) >= 0 and out == sum(x * y for x, y in zip(xs, ys))
+        for (xs, ys), out in level: assert len(xs) == len(ys) and min(xs) >= 0 and out == sum(x * y for x, y in zip(xs, ys, strict=False))
 
 
 def test_the_frame_holds_what_the_sandbox_counts(problem, answers, frame):
@@ -65,7 +69,7 @@ def test_scores_from_the_definitions(frame):
     [scores], limit = E.answer_scores(frame).values(), frame.limit[0]
     for i in (0, 1):
         rows, expected, late = frame[frame.answer == i], [], False
-        for cost, top in zip(rows.instructions, rows.reference):
+        for cost, top in zip(rows.instructions, rows.reference, strict=False):
             late = late or not cost < limit
             expected.append(0 if late else (limit - cost) / (limit - top))
         assert scores[i] == pytest.approx((3 * expected[0] + 3 * expected[1] + 4 * expected[2]) / 10)

@@ -1,13 +1,14 @@
 """Problems, verdicts, rates, intervals, differences and speed-ups, on inputs with known answers."""
-import random, subprocess, sys
+import subprocess
+import sys
 
-import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from codedpo_nb.world import corpus, tasks
 from codedpo_nb import eval as evaluation
 from codedpo_nb.running import records
+from codedpo_nb.world import corpus, tasks
 
 SOME = evaluation.scale_tasks("test", 5) + evaluation.scale_tasks("hard", 3)
 PROBLEMS = evaluation.scale_problems("test", 5) + evaluation.scale_problems("hard", 3)
@@ -18,10 +19,11 @@ def answer(task, code, model="m", k=0): return dict(model=model, split=task["spl
 
 @pytest.fixture(scope="module")
 def judged():
-    rows = [answer(t, corpus.solution(t["name"], t["args"], tasks.chain_of(t), lambda codes: codes[i % len(codes)]), f"idiom {i}") for i in range(3) for t in SOME]
+    def idiom(t, i): return corpus.solution(t["name"], t["args"], tasks.chain_of(t), lambda codes: codes[i % len(codes)])
+    rows = [answer(t, idiom(t, i), f"idiom {i}") for i in range(3) for t in SOME]
     rows += [answer(t, text, "odd") for t, text in zip(SOME, ("", "def", "x = 1", "```python\n" + corpus.reference_solution(SOME[3]) + "\n```\nDone.",
-                                                             "while True: pass", f"def {SOME[5]['name']}(*a): return None"))]
-    return rows, evaluation.judge(rows, PROBLEMS, progress=False)
+                                                             "while True: pass", f"def {SOME[5]['name']}(*a): return None"), strict=False)]
+    return rows, evaluation.judge_answers(rows, PROBLEMS, progress=False)
 
 
 def test_import_is_light():
@@ -36,7 +38,7 @@ def test_problems_are_the_same_for_a_seed_and_others_for_another():
 
 
 def test_tests_are_distinct_and_plus_tests_hold_the_edges():
-    for t, p in zip(SOME, PROBLEMS):
+    for t, p in zip(SOME, PROBLEMS, strict=False):
         both = p["tests"] + p["plus_tests"]
         assert len(set(both)) == len(both) == 48
         assert set(evaluation.edge_tests(t)) <= set(both)
@@ -82,9 +84,9 @@ def test_cost_is_counted_for_right_answers_only_and_repeats(judged):
 def test_journals_are_used_and_change_nothing(tmp_path, judged):
     rows = judged[0][:8]
     journal = records.Journal(tmp_path/"j.jsonl")
-    first = evaluation.judge(rows, PROBLEMS, journal=journal, progress=False)
+    first = evaluation.judge_answers(rows, PROBLEMS, journal=journal, progress=False)
     n = len(journal)
-    assert n and evaluation.judge(rows, PROBLEMS, journal=journal, progress=False) == first == judged[1][:8]
+    assert n and evaluation.judge_answers(rows, PROBLEMS, journal=journal, progress=False) == first == judged[1][:8]
     assert len(journal) == n
 
 
@@ -96,15 +98,10 @@ def test_pass_at_k_of_rows_is_the_chance_that_k_draws_hold_a_right_one(counts, k
     assert evaluation.per_problem(rows, k) == pytest.approx({i: 1 - comb(6 - c, k) / comb(6, k) for i, c in enumerate(counts)})
 
 
-def test_names_that_the_ablations_use_are_here():
-    from codedpo_nb import statistics
-    for name in ("bootstrap", "difference", "reading"): assert getattr(evaluation, name) is getattr(statistics, name)
-
-
 def test_parts_are_rates_of_their_problems():
     tasks_ = [dict(task_id=i, length=2 + (i > 3)) for i in range(8)]
     rows = [dict(task_id=i, plus=i in (0, 1, 2, 5)) for i in range(7)]
-    found = evaluation.parts(rows, tasks_, lambda t: t["length"])
+    found = evaluation.rates_by_part(rows, tasks_, lambda t: t["length"])
     assert {k: (v[0], v[3]) for k, v in found.items()} == {2: (.75, 4), 3: (1 / 3, 3)}
     assert found[2][1] < .75 < found[2][2]
 
@@ -113,7 +110,7 @@ def test_reworded_tasks_have_other_words_and_the_same_tests():
     chosen = tasks.task_space(0)["test"][:40]
     again = [evaluation.reworded(t) for t in chosen]
     assert again == [evaluation.reworded(t) for t in chosen] != [evaluation.reworded(t, 1) for t in chosen]
-    assert all(a["prompt"] != t["prompt"] and a["prompt"].split('"""')[0] == t["prompt"].split('"""')[0] for a, t in zip(again, chosen))
+    assert all(a["prompt"] != t["prompt"] and a["prompt"].split('"""')[0] == t["prompt"].split('"""')[0] for a, t in zip(again, chosen, strict=False))
     one, two = (evaluation.as_problems([t], "x")[0] for t in (chosen[0], again[0]))
     assert {k: v for k, v in one.items() if k != "prompt"} == {k: v for k, v in two.items() if k != "prompt"}
 
@@ -185,11 +182,11 @@ def test_interrupted_anywhere_no_answer_is_drawn_and_no_program_run_twice(tmp_pa
     for room in (0, 1, 3, 100):
         journal = Stopping(tmp_path/"verdicts.jsonl")
         journal.room = room
-        try: done = evaluation.judge(rows, PROBLEMS, journal=journal, progress=False)
+        try: done = evaluation.judge_answers(rows, PROBLEMS, journal=journal, progress=False)
         except KeyboardInterrupt: assert done is None
     different = {(r["task_id"], r["answer"]) for r in rows}
     assert len(kept) == len(set(map(str, kept))) == len(different)
-    assert done == evaluation.judge(rows, PROBLEMS, progress=False)
+    assert done == evaluation.judge_answers(rows, PROBLEMS, progress=False)
 
 
 def test_chat_and_plain_prompts_and_answers_that_are_cut(monkeypatch):
@@ -197,7 +194,7 @@ def test_chat_and_plain_prompts_and_answers_that_are_cut(monkeypatch):
     chat, bare = (evaluation.generate("m", None, tokenizer, PROBLEMS[:1], 1, longest=n, chat=c) for c, n in ((True, 4), (False, 5)))
     assert asked == [f"<user> {PROBLEMS[0]['prompt']} <answer>", PROBLEMS[0]["prompt"]] and tokenizer.chat_template == "x"
     assert [r["cut"] for r in chat + bare] == [True, False] # the answers have four words
-    assert evaluation.judge(chat, PROBLEMS[:1], progress=False)[0]["kind"] == "unfinished"
+    assert evaluation.judge_answers(chat, PROBLEMS[:1], progress=False)[0]["kind"] == "unfinished"
 
 
 def test_speed_up_uses_what_both_solved_and_right_answers_only():

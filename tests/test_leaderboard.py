@@ -1,5 +1,10 @@
 """Medals, differences and figures; the published tables are made again from their figures, to the character (skipped without the folder `shared`)."""
-import csv, json, os, re, subprocess, sys
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,7 +81,7 @@ def test_from_printed_values_only_last_digits_of_differences_can_be_off(benchmar
     assert ours[:2] == theirs[:2]
     for one, other in zip(ours[2:], theirs[2:], strict=True):
         assert re.sub(r"[+-][\d.]+", "", one) == re.sub(r"[+-][\d.]+", "", other), "names, colours and speed-ups"
-        for a, b, unit in zip(one.split("|")[2:5:2], other.split("|")[2:5:2], (.01, .0001)): assert abs(number(a) - number(b)) < 1.01 * unit
+        for a, b, unit in zip(one.split("|")[2:5:2], other.split("|")[2:5:2], (.01, .0001), strict=False): assert abs(number(a) - number(b)) < 1.01 * unit
 
 
 @pytest.mark.parametrize("benchmark", ["humaneval", "mbpp"])
@@ -101,7 +106,7 @@ def test_published_figures_of_the_paper_are_those_of_the_reference():
     paper = json.loads(reference("codedpo_tables.json"))
     numbers = lambda rows: [[v for k, v in r.items() if k not in ("model", "training")] for r in rows]
     assert numbers(L.published("Table 1")) == [v for k, v in paper["T1"].items() if k != "cols"]
-    assert {(r["model"], r["training"]): v for r, v in zip(L.published("Table 2"), numbers(L.published("Table 2")))} == {(m, t): v for m, each in paper["T2"].items() for t, v in each.items()}
+    assert {(r["model"], r["training"]): v for r, v in zip(L.published("Table 2"), numbers(L.published("Table 2")), strict=False)} == {(m, t): v for m, each in paper["T2"].items() for t, v in each.items()}
     assert numbers(L.published("Table 9")) == [v for k, each in paper["T9_DS1000"].items() if k != "cols" for v in each]
     assert numbers(L.published("Table 4")) == [v for k, each in paper["T4_LCB"].items() if k != "cols" for v in each]
     names = {"Phi-2": "Phi-2-2.7B", "DSC-1.3B": "DeepSeekCoder-1.3B", "DSC-6.7B": "DeepSeekCoder-6.7B"}

@@ -407,7 +407,7 @@ def test_rates_are_pooled_over_runs_and_problems(tmp_path):
         whole = Run(f"x{crossed}", "", {}, home=tmp_path)
         report.pool(whole, [tmp_path/f"outputs/x{crossed}-seed{k}" for k in range(3)], [0, 1, 2])
         [row] = csv.DictReader((whole.dir/"tables/rates.csv").open())
-        expected = statistics.pooled([[of[t] for t in sorted(of)] for of in table], rng(0, "pooled", "rate", 0), crossed)
+        expected = statistics.mean_over_runs([[of[t] for t in sorted(of)] for of in table], rng(0, "pooled", "rate", 0), crossed)
         assert [float(row[c]) for c in ("rate", "rate, from", "rate, to")] == pytest.approx(expected, abs=1e-5)
         assert list(row) == ["model", "problems", "rate", "rate min", "rate max", "rate, from", "rate, to"] and row["problems"] == "40"
         assert expected[2] - expected[1] > 1.5 * (own[2] - own[1]), "one run's interval forgets that runs differ"

@@ -1,9 +1,13 @@
 "Mining, de-duplication, concepts and the choice of tasks, on inputs with known answers."
-import ast, random, subprocess, sys
+import ast
+import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from codedpo_nb import seed
 
@@ -35,11 +39,11 @@ def test_mined_rows_keep_every_promise_of_the_filters(mined):
         (f,) = ast.parse(row["source"]).body
         assert ast.get_docstring(f) and row["source"].isascii() and 3 <= row["lines"] <= 40
         assert seed.returns_value(f) and not seed.has_effects(f)
-        assert row["concepts"] and set(row["concepts"]) <= set(seed.CONCEPTS) == set(seed.RULES)
+        assert row["concepts"] and set(row["concepts"]) <= set(seed.CONCEPTS) == set(seed.CONCEPT_RULES)
 
 
 def test_no_near_duplicates_are_left(mined):
-    grams = [seed.shingles(r["source"]) for r in mined[0]]
+    grams = [seed.function_shingles(r["source"]) for r in mined[0]]
     for i, a in enumerate(grams):
         for b in grams[:i]:
             assert len(a & b) < 0.7 * len(a | b)
@@ -75,7 +79,7 @@ def test_methods_inner_functions_and_broken_files(tmp_path):
 
 def brute_force(sources, threshold):
     kept, dropped = {}, {}
-    for i, grams in enumerate(map(seed.shingles, sources)):
+    for i, grams in enumerate(map(seed.function_shingles, sources)):
         best, j = max(((len(grams & g) / len(grams | g), -j) for j, g in kept.items()), default=(0, 0))
         if best >= threshold: dropped[i] = (-j, best)
         else: kept[i] = grams
@@ -87,7 +91,7 @@ def brute_force(sources, threshold):
        st.sampled_from([0.3, 0.7, 1.0]))
 def test_inverted_index_equals_all_pairs(bodies, threshold):
     sources = [source("f", body) for body in bodies]
-    assert seed.near_duplicates(sources, threshold) == brute_force(sources, threshold)
+    assert seed.near_duplicate_functions(sources, threshold) == brute_force(sources, threshold)
 
 
 def test_formatting_is_no_remainder_and_messages_are_no_strings():

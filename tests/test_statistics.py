@@ -1,13 +1,18 @@
 """Intervals, paired tests, pooling, correction and resolution, against SciPy, closed formulas, enumeration and cases worked out by hand."""
-import itertools, math, subprocess, sys
+import itertools
+import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
-from scipy.stats import binomtest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, kendalltau, spearmanr
 
+from codedpo_nb import seed
+from codedpo_nb import statistics as S
 from codedpo_nb.running import records
-from codedpo_nb import seed, statistics as S
 
 
 def test_import_is_light():
@@ -29,6 +34,16 @@ def test_bootstrap_covers_and_is_seeded():
     one, two = (S.bootstrap(values, records.rng(0, "x"), 500) for _ in range(2))
     assert one == two and one[1] < one[0] < one[2]
     assert one[2] - one[1] == pytest.approx(2 * 1.96 * values.std() / 50**.5, rel=.15)
+
+
+def test_a_problem_without_a_value_has_no_say():
+    mean, low, high = S.bootstrap(np.arange(100) % 2)
+    assert mean == .5 and .38 < low < .45 and .55 < high < .62 and S.bootstrap(np.arange(100) % 2) == (mean, low, high)
+    assert S.bootstrap([], nothing=np.nan) == pytest.approx((np.nan,) * 3, nan_ok=True)
+    assert S.bootstrap([np.nan, np.nan]) == (None,) * 3 and S.bootstrap([np.nan, 3.]) == (3, 3, 3)
+    values = np.linspace(0, 1, 40)
+    few, many = (S.bootstrap([*values, *[np.nan] * n], records.rng(0, "no say"), 4000) for n in (0, 400))
+    assert few[0] == many[0] and many[2] - many[1] == pytest.approx(few[2] - few[1], rel=.1)
 
 
 @given(st.lists(st.sampled_from([0, .25, .5, 1]), min_size=1, max_size=60), st.integers(1, 200))
@@ -61,7 +76,7 @@ def test_paired_difference_is_sharper_than_two_intervals_and_signed():
     mean, low, high = S.difference(after, before, r)
     assert 0 < low < mean < high < .06
     assert S.difference(before, after, r)[0] == pytest.approx(-mean)
-    assert S.within(dict(a=1, b=2), dict(b=1, c=3)) == [1]
+    assert S.paired_differences(dict(a=1, b=2), dict(b=1, c=3)) == [1]
     assert [S.reading(*x) for x in ((.1, .2), (-.2, -.1), (-.1, .1), (None, None))] == ["gain", "loss", "not resolved", "not measured"]
 
 
@@ -79,7 +94,7 @@ def test_mcnemar_is_the_tail_of_coin_tosses(gained, lost):
 def test_sign_flip_is_exact_for_few_problems(differences):
     after = {i: d / 4 for i, d in enumerate(differences)}
     before = dict.fromkeys(after, 0.)
-    sums = [sum(s * d for s, d in zip(signs, differences)) for signs in itertools.product((1, -1), repeat=len(differences))]
+    sums = [sum(s * d for s, d in zip(signs, differences, strict=False)) for signs in itertools.product((1, -1), repeat=len(differences))]
     low = sum(x <= sum(differences) for x in sums) / len(sums)
     high = sum(x >= sum(differences) for x in sums) / len(sums)
     assert S.sign_flip(after, before, records.rng(0, "flip")) == pytest.approx(min(1, 2 * min(low, high)))
@@ -99,15 +114,15 @@ def test_pooled_has_the_variance_of_two_draws():
     crossed = ((a ** 2).mean() / 5 + (b ** 2).mean() / 40 + ((effect - a - b) ** 2).mean() / 200) ** .5
     nested = ((a ** 2).mean() / 5 + (table.var(axis=1) / 40).mean() / 5) ** .5
     for same, spread in ((True, crossed), (False, nested)):
-        mean, low, high = S.pooled(table.tolist(), records.rng(0, "draws", same), same, 6000)
+        mean, low, high = S.mean_over_runs(table.tolist(), records.rng(0, "draws", same), same, 6000)
         assert mean == pytest.approx(table.mean()) and (high - low) / (2 * 1.96) == pytest.approx(spread, rel=.06)
 
 
 def test_pooled_of_runs_without_noise_within_draws_runs_only():
-    mean, low, high = S.pooled([[0.] * 9, [1.] * 9], records.rng(0, "runs"), draws=2000)
+    mean, low, high = S.mean_over_runs([[0.] * 9, [1.] * 9], records.rng(0, "runs"), draws=2000)
     assert (mean, low, high) == (.5, 0, 1)
-    with pytest.raises(ValueError, match=r"the runs have \[2, 1\] problems"): S.pooled([[1, 2], [1]], None)
-    assert S.pooled([[1, 1], [1]], records.rng(0, "uneven"), crossed=False, draws=50) == (1, 1, 1)
+    with pytest.raises(ValueError, match=r"the runs have \[2, 1\] problems"): S.mean_over_runs([[1, 2], [1]], None)
+    assert S.mean_over_runs([[1, 1], [1]], records.rng(0, "uneven"), crossed=False, draws=50) == (1, 1, 1)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
@@ -135,3 +150,13 @@ def test_least_gain_is_the_first_significant_one(comparisons):
 def test_resolution_says_points_and_problems():
     said = S.resolution([.5, -.5] * 100, 1)
     assert "these 200 problems" in said and "9.9 points" in said and "below 6 problems (3.0 points)" in said
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=12), st.data())
+def test_correlations_are_scipys(x, data):
+    y = data.draw(st.lists(st.booleans(), min_size=len(x), max_size=len(x)))
+    if len(set(x)) == 1 or len(set(y)) == 1: assert S.spearman(x, y) == S.kendall(x, y) == 0
+    else:
+        assert S.spearman(x, y) == pytest.approx(spearmanr(x, y)[0])
+        assert S.kendall(x, y) == pytest.approx(kendalltau(x, y)[0])

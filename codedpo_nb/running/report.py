@@ -169,7 +169,7 @@ def pooled(paths: list, # CSV files of one table, one a run
 def pooled_rates(runs: list # one a run: for each column a list with, for each row, its problems' numbers by task id
                 ) -> dict: # lists by column: the mean over runs, and as `<name>, from` and `<name>, to` its 95 % interval
     "Columns that all runs have as means over runs and problems, with intervals that hold both sources of noise."
-    from codedpo_nb.statistics import pooled as over_runs
+    from codedpo_nb.statistics import mean_over_runs as over_runs
     out = {}
     for name in [n for n in runs[0] if all(n in run for run in runs)]:
         found = []

@@ -23,6 +23,7 @@ import numpy as np, pandas as pd, torch
 from codedpo_nb.world import model as models
 from codedpo_nb import sft
 from codedpo_nb.world.corpus import ASSERTIONS, mutate, reference_solution, solution, test_document
+from codedpo_nb.training import shared
 from codedpo_nb.training.multitask import WEIGHTINGS
 from codedpo_nb.running.records import Journal, digest, rng, root, stream
 from codedpo_nb.world.sampling import extract_code, extract_tests, sample
@@ -97,11 +98,11 @@ class Study:
 
     def losses(self, model, tokenizer, kinds):
         "Loss of each held-out row, so that a task's mean is its nats per token."
-        return {kind: self.shared(kind, sft.log_probabilities(model, tokenizer, self.held[kind])) for kind in kinds}
+        return {kind: self.shared(kind, shared.log_probabilities(model, tokenizer, self.held[kind])) for kind in kinds}
 
     def shared(self, kind, logps):
-        tokenizer = sft.training_tokenizer(self.base)
-        tokens = np.subtract(sft.lengths(self.held[kind], "completion", tokenizer), sft.lengths(self.held[kind], "prompt", tokenizer))
+        tokenizer = shared.training_tokenizer(self.base)
+        tokens = np.subtract(shared.lengths(self.held[kind], "completion", tokenizer), shared.lengths(self.held[kind], "prompt", tokenizer))
         return [round(-x / tokens.mean(), 5) for x in logps]
 
     def verdict(self, folder, kinds):
@@ -111,7 +112,7 @@ class Study:
         for kind in kinds:
             answers = sample(model, tokenizer, [row["ask"] for row in self.problems[kind]], temperature=0, longest=200, purpose=f"multitask {kind}", batch=len(self.problems[kind]))
             rates[kind] = [judged(row, text) for row, [text] in zip(self.problems[kind], answers)]
-        return dict(losses=self.losses(model, sft.training_tokenizer(folder), kinds), rates=rates)
+        return dict(losses=self.losses(model, shared.training_tokenizer(folder), kinds), rates=rates)
 
     def trained(self, name, seed, kinds, weighting):
         "A model trained on the rows of `kinds`: its verdict, its losses on the way, its weights, and CPU seconds of the training."
@@ -122,7 +123,7 @@ class Study:
                           weighting=weighting, work=place/"work", **HOW)
         found = dict(cpu=time.process_time() - began, **self.verdict(place/"model", kinds))
         found["curve"] = {kind: [[row["step"], self.shared(kind, row["watched"][kind])] for row in log if "watched" in row] for kind in kinds}
-        found["weights"] = {kind: list(zip(*sft.curve(log, f"{kind}_weight"))) for kind in kinds}
+        found["weights"] = {kind: list(zip(*shared.curve(log, f"{kind}_weight"))) for kind in kinds}
         self.journal.append((name, seed), found)
         shutil.rmtree(place)
         print(f"{name}, seed {seed}: {found['cpu']:.0f} s of CPU to train", file=sys.stderr, flush=True)

@@ -14,7 +14,8 @@ from codedpo_nb.world import model as models
 from codedpo_nb.dpo import fit_dpo
 from codedpo_nb.eval import bootstrap, costs, difference, generate, judge, per_problem, scale_problems, scale_tasks, speed_summary, speed_ups, cost_of
 from codedpo_nb.running.records import Journal, Run, digest, rng, root, stream
-from codedpo_nb.sft import fit_sft, split
+from codedpo_nb.sft import fit_sft
+from codedpo_nb.training.shared import split_by_task
 
 SFT = [dict(lr=lr, epochs=epochs, batch=16) for lr, epochs in ((3e-4, 5), (5e-4, 5), (1e-3, 5), (2e-3, 5), (1e-3, 10))]
 DPO = [dict(objective="dpo+sft", beta=beta, sft_weight=weight, lr=lr, epochs=1, batch=8)
@@ -24,7 +25,7 @@ FINAL = dict(split="test", problems=120, n=4)
 
 def data(run, share=.25):
     "Training and validation pairs of a profile, and the same as rows for SFT: their chosen sides, each once."
-    train, valid = split(run.read("correctness_pairs.jsonl") + run.read("efficiency_pairs.jsonl"), share, 0)
+    train, valid = split_by_task(run.read("correctness_pairs.jsonl") + run.read("efficiency_pairs.jsonl"), share, 0)
     rows = lambda pairs: [dict(task_id=p["task_id"], prompt=p["prompt"], completion=p["chosen"]) for p in
                           {(p["task_id"], p["chosen"][0]["content"]): p for p in pairs}.values()]
     return dict(sft=(rows(train), rows(valid)), dpo=(train, valid))

@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import AutoModelForCausalLM, TrainerCallback, get_linear_schedule_with_warmup
 
 from codedpo_nb import dpo, sft
+from codedpo_nb.training import shared
 from codedpo_nb.world.corpus import code_document
 from codedpo_nb.world.model import fresh_model, save, train_tokenizer
 from codedpo_nb.world.tasks import task_space
@@ -47,12 +48,14 @@ def data(n):
 
 def settings(folder, rows, batch, lr):
     "Those of `fit_sft` and `fit_dpo`, without validation and checkpoints."
-    return sft.common(folder, len(rows), lr, 1, batch, 0, 1024) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False, load_best_model_at_end=False)
+    how = shared.Settings(lr=lr, epochs=1, batch=batch)
+    return shared.trainer_arguments(folder, len(rows), how) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False,
+                                                                   load_best_model_at_end=False)
 
 def make(kind, folder, path, rows):
     "A new trainer of `kind`, as TRL has it."
-    tokenizer, how = sft.training_tokenizer(path), settings(folder, rows, SFT_BATCH if kind == "sft" else PAIRS, 1e-4)
-    with sft.calm():
+    tokenizer, how = shared.training_tokenizer(path), settings(folder, rows, SFT_BATCH if kind == "sft" else PAIRS, 1e-4)
+    with shared.calm():
         if kind == "sft": return sft.sft_trainer(rows, rows[:2], path, tokenizer, how)
         return dpo.dpo_trainer(rows, rows[:2], path, tokenizer, "dpo+sft", how | dpo.goal("dpo+sft", BETA, WEIGHT))
 
@@ -65,7 +68,7 @@ def train(trainer):
     "Seconds a step, wall and CPU, and the losses logged."
     ends = Ends()
     trainer.add_callback(ends)
-    with sft.calm(): trainer.train()
+    with shared.calm(): trainer.train()
     trainer.remove_callback(ends)
     wall, cpu = ((b - a) / (len(ends.times) - 1) for a, b in zip(ends.times[0], ends.times[-1]))
     return wall, cpu, [row["loss"] for row in trainer.state.log_history if "loss" in row]
@@ -127,7 +130,7 @@ def bare(model, step, found, pad, lr, log_every):
 def compare(kind, folder, path, rows, rounds, threads):
     "One row of the table for each round."
     torch.set_num_threads(threads)
-    trainers = dict(trainer=sft.plain_head(make(kind, folder/f"{kind}{threads}", path, rows)), trl=make(kind, folder/f"trl{kind}{threads}", path, rows))
+    trainers = dict(trainer=shared.plain_head(make(kind, folder/f"{kind}{threads}", path, rows)), trl=make(kind, folder/f"trl{kind}{threads}", path, rows))
     trainer = trainers["trainer"]
     weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
     found, out = batches(trainer), []
@@ -146,7 +149,7 @@ def compare(kind, folder, path, rows, rounds, threads):
 
 def where(kind, folder, path, rows):
     "Prints where a trainer's step spends its time."
-    trainer, profile = sft.plain_head(make(kind, folder/"profile", path, rows)), cProfile.Profile()
+    trainer, profile = shared.plain_head(make(kind, folder/"profile", path, rows)), cProfile.Profile()
     profile.enable()
     train(trainer)
     profile.disable()

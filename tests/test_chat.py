@@ -127,9 +127,10 @@ def test_trl_learns_the_assistants_words_and_end_token_only(chatty, tmp_path, pa
 
 def test_exchanges_learn_the_same_tokens_through_sft(chatty, tmp_path):
     from codedpo_nb import sft
+    from codedpo_nb.training import shared
     rows = chat.exchanges([dict(task_id="t", messages=chat.conversation(ROUNDS))])
-    tok = sft.training_tokenizer(chatty)
-    made = sft.sft_trainer(rows, rows, chatty, tok, sft.common(tmp_path, 2, 1e-3, 1, 2, 0, 512))
+    tok = shared.training_tokenizer(chatty)
+    made = sft.sft_trainer(rows, rows, chatty, tok, shared.trainer_arguments(tmp_path, 2, shared.Settings(epochs=1, batch=2, longest=512)))
     assert sorted(sum(chat.learnt(made, tok), [])) == ["2 * x" + END, "x / 2" + END]
     assert [len(r["prompt"]) for r in rows] == [2, 4] and all(r["task_id"] == "t" for r in rows)
 

@@ -5,9 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from codedpo_nb.training import chat
+from codedpo_nb.training import chat, shared
 from codedpo_nb.world import model as house, sampling
-from codedpo_nb import sft
 from codedpo_nb.eval import generate
 from codedpo_nb.world.model import CHATML, end_tokens, fresh_model, load, model_ends, save, token_ids, train_tokenizer, turn_start
 from codedpo_nb.running.records import Journal
@@ -173,16 +172,16 @@ def test_an_answer_is_cut_when_its_end_is_missing_however_its_text_is_tokenized(
 def test_training_ends_where_answers_end(shape, tmp_path):
     tok, (_, end, _) = tokenizer(shape), SHAPES[shape]
     tok.save_pretrained(tmp_path)
-    text = sft.training_tokenizer(tmp_path).apply_chat_template([dict(role="user", content="f"), dict(role="assistant", content="def f")], tokenize=False)
+    text = shared.training_tokenizer(tmp_path).apply_chat_template([dict(role="user", content="f"), dict(role="assistant", content="def f")], tokenize=False)
     assert text.endswith("<|endoftext|>" if shape == "phi" else end or "<|endoftext|>") and "def f" in text
-    assert turn_start(sft.training_tokenizer(tmp_path)) == SHAPES[shape][2]
+    assert turn_start(shared.training_tokenizer(tmp_path)) == SHAPES[shape][2]
 
 
 def test_a_tokenizer_without_any_end_is_refused_for_training(tmp_path):
     tok = tokenizer("alpaca")
     tok.eos_token = None
     tok.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="no token that ends an answer: give its tokenizer an `eos_token`"): sft.training_tokenizer(tmp_path)
+    with pytest.raises(ValueError, match="no token that ends an answer: give its tokenizer an `eos_token`"): shared.training_tokenizer(tmp_path)
 
 
 def test_a_copy_that_speaks_chatml_keeps_every_end(tmp_path):

@@ -176,17 +176,14 @@ def answer_loss(model, tokenizer, # any causal model of Hugging Face and its tok
                 prompts: list, answers: list,
                 batch: int=8) -> list: # answers at a time
     "Mean loss of each answer's tokens and its end token, in nats a token."
-    import torch
-    from codedpo_nb.world.model import chat
+    from torch.nn.functional import cross_entropy
+
+    from codedpo_nb.world.model import answer_logits, chat
     start = tokenizer.bos_token or tokenizer.eos_token  # of a model without a template, which an empty request would leave with nothing to read
     ask = tokenizer([chat(tokenizer, p) or start for p in prompts], add_special_tokens=False).input_ids
     said = tokenizer([a + tokenizer.eos_token for a in answers], add_special_tokens=False).input_ids
-    order, out = sorted(range(len(ask)), key=lambda i: len(ask[i]) + len(said[i])), [0.] * len(ask)
-    for some in (order[i:i + batch] for i in range(0, len(order), batch)):
-        ids = [torch.tensor(ask[i] + said[i], device=model.device) for i in some]
-        with torch.no_grad(): logits = model(input_ids=torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)).logits  # padded behind
-        for i, row, tokens in zip(some, logits, ids):
-            out[i] = torch.nn.functional.cross_entropy(row[len(ask[i]) - 1:len(tokens) - 1].float(), tokens[len(ask[i]):]).item()
+    texts, out = [a + s for a, s in zip(ask, said, strict=True)], [0.] * len(ask)
+    for i, logits, tokens in answer_logits(model, texts, list(map(len, ask)), batch): out[i] = cross_entropy(logits.float(), tokens).item()
     return out
 
 def difficulty(model, tokenizer, rows: list, batch: int=8) -> list:

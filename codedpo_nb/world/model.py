@@ -6,10 +6,11 @@
 __all__ = ['SPECIAL', 'CHATML', 'train_tokenizer', 'chat', 'token_ids', 'encode', 'is_mark', 'around_answer', 'turn_end',
            'turn_start', 'end_tokens', 'model_ends', 'control_texts', 'batch_order', 'fresh_model', 'ShowProgress',
            'newest_checkpoint', 'Together', 'muon', 'fast_bf16', 'quiet', 'pretrain', 'device', 'load_tokenizer',
-           'load', 'save']
+           'load', 'save', 'answer_logits']
 
 # %% ../../nbs/world/model.ipynb #50b324c5
 import json, logging, os, random, re
+from collections.abc import Iterator
 from pathlib import Path
 
 # %% ../../nbs/world/model.ipynb #7571f099
@@ -17,6 +18,7 @@ logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # it
 
 # %% ../../nbs/world/model.ipynb #5e5422a1
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments, get_cosine_with_min_lr_schedule_with_warmup
 from ..running.records import ArtefactError, report_progress, shown, stream
@@ -209,3 +211,19 @@ def save(model, tokenizer, folder):
     "Save model and tokenizer so that `from_pretrained` loads them."
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+# %% ../../nbs/world/model.ipynb #5b1196f7
+def answer_logits(model, # a causal language model
+                  texts: list[list[int]], # token ids of each request with its answer
+                  starts: list[int], # tokens of each request, at least one
+                  batch: int=16) -> Iterator[tuple]: # texts at a time
+    """For each text `(index, logits, tokens)` of its answer, of shapes `(n, vocabulary)` and `(n,)`; shortest text first.
+
+    Row `k` of the logits is what the model expects in the place of token `k`. Without gradients.
+    """
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    for some in (order[i:i + batch] for i in range(0, len(order), batch)):
+        ids = pad_sequence([torch.tensor(texts[i]) for i in some], batch_first=True).to(model.device)
+        with torch.no_grad(): logits = model(input_ids=ids).logits
+        for i, row, tokens in zip(some, logits, ids, strict=True):
+            yield i, row[starts[i] - 1:len(texts[i]) - 1], tokens[starts[i]:len(texts[i])]

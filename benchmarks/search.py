@@ -54,7 +54,7 @@ class Search:
         k = json.dumps([chain, seed, where["split"]])
         if k in self.journal: return self.journal.get(k)
         problems = scale_problems(where["split"], where["problems"])
-        answers = generate("model", *models.load(self.model(chain, seed)), problems, n=where["n"], seed=seed)
+        answers = generate("model", *models.load_model(self.model(chain, seed)), problems, n=where["n"], seed=seed)
         rows = judge(answers, problems, progress=False)
         found = costs(rows, answers, scale_tasks(where["split"], where["problems"]), problems) if where["split"] == "test" else [None] * len(rows)
         row = dict(rates=per_problem(rows), syntax=float(np.mean([r["kind"] == "syntax error" for r in rows])),

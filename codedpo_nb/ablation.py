@@ -89,7 +89,7 @@ def train_and_judge(run: tuple, pairs: list, model_path, folder, # the model is 
     "One finished run: estimate of pass@1 for each problem, and kinds of failure."
     from codedpo_nb.world import model as models
     train(run[1], pairs, model_path, folder, sft, preference)
-    rows = evaluate(" ".join(map(str, run)), *models.load(folder), problems, **answers)
+    rows = evaluate(" ".join(map(str, run)), *models.load_model(folder), problems, **answers)
     shutil.rmtree(folder)
     return dict(rates=per_problem(rows), kinds=dict(Counter(r["kind"] for r in rows)), answers=len(rows))
 

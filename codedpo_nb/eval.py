@@ -21,7 +21,7 @@ from .world.corpus import reference_solution
 from .running.records import stream
 from .world.sampling import extract_code, sample
 from .statistics import bootstrap, clustered, difference, mcnemar, reading, wilson
-from .world.tasks import SPLITS, apply, chain_of, large_calls, literal, reference_tests, task_space, write_task
+from .world.tasks import SPLITS, apply, chain_of, large_calls, call_arguments, reference_tests, task_space, write_task
 
 # %% ../nbs/06_eval.ipynb #93c41ce8
 EDGES = dict(L=([], [0], [3, 3, 3], [-1, -4, -2]), S=("", "a", "bbb", "aeiou"), C=({}, {"a": 0}, {"c": 5, "b": 5}), I=(1, 2, 5))
@@ -29,7 +29,7 @@ EDGES = dict(L=([], [0], [3, 3, 3], [-1, -4, -2]), S=("", "a", "bbb", "aeiou"), 
 def edge_tests(task: dict) -> list:
     "Assertions on empty arguments, single elements, equal elements, negative numbers, in all combinations."
     cases = itertools.product(*(EDGES[t] for t in task["takes"]))
-    return [f"assert {task['name']}({literal(args)}) == {apply(chain_of(task), *args)!r}" for args in cases]
+    return [f"assert {task['name']}({call_arguments(args)}) == {apply(chain_of(task), *args)!r}" for args in cases]
 
 def two_kinds(task: dict, seed: int, base: int=8, plus: int=40) -> tuple: # a task; the run's seed; how many tests
     "Base tests and plus tests of a task; no test occurs twice."

@@ -22,15 +22,15 @@ from codedpo_nb.training.shared import (
     adapter,
     check_rows,
     dataset_of,
-    fit,
     lengths,
     refuse_rows,
+    run_training,
     split_by_task,
     trainer_arguments,
     trainer_columns,
     training_tokenizer,
 )
-from .world.model import ShowProgress, quiet
+from .world.model import ShowProgress, quiet_trainer
 
 # %% ../nbs/04_sft.ipynb #51494e56
 def best_code(row: dict, # a prompt of `verified.jsonl`: task_id, solutions, matrix, code_scores
@@ -77,7 +77,7 @@ def sft_trainer(train: list[dict], valid: list[dict], # rows: prompt, completion
     kind = functools.partial(multitask.TaskTrainer, names=names, weighting=weighting) if weighting else SFTTrainer
     data = {f"{part}_dataset": dataset_of([columns(r) for r in rows], f"{arguments['output_dir']}/data/{part}")
             for part, rows in (("train", train), ("eval", valid))}
-    return quiet(kind(str(model_path), SFTConfig(**arguments), processing_class=tokenizer,
+    return quiet_trainer(kind(str(model_path), SFTConfig(**arguments), processing_class=tokenizer,
                       callbacks=[ShowProgress("SFT"), Watch(watch or {}, tokenizer), *callbacks], **data, **adapted))
 
 # %% ../nbs/04_sft.ipynb #836d2970
@@ -152,4 +152,4 @@ def fit_sft(rows: list[dict], # records with prompt and completion, as messages,
         stop = [EarlyStoppingCallback(s.patience)] if s.patience else []
         return sft_trainer(train, held, model_path, tokenizer, arguments, watch, [*callbacks, *stop], s.weighting,
                            **adapter(s.tuning, s.seed, s.rank, s.alpha))
-    return fit(trainer, s, model_path, folder, work, rows=train, valid=held, watch=watch)
+    return run_training(trainer, s, model_path, folder, work, rows=train, valid=held, watch=watch)

@@ -1,15 +1,21 @@
 "Preference optimisation on minute models: starting values, formulas, refusals, determinism, and a kill in the middle."
-import json, math, random, signal, subprocess, sys, textwrap
+import json
+import math
+import random
+import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 
 from codedpo_nb import dpo
+from codedpo_nb.running.records import digest
 from codedpo_nb.training import shared
 from codedpo_nb.world.corpus import code_document, mutate
-from codedpo_nb.world.model import fresh_model, load, newest_checkpoint, save, train_tokenizer
-from codedpo_nb.running.records import digest
+from codedpo_nb.world.model import fresh_model, load_model, newest_checkpoint, save_model, train_tokenizer
 from codedpo_nb.world.tasks import task_space
 
 torch.set_num_threads(1)
@@ -33,7 +39,7 @@ def pairs():
 def tiny(pairs, tmp_path_factory):
     tok = train_tokenizer([p["prompt"][0]["content"] + p["chosen"][0]["content"] for p in pairs], 450)
     folder = tmp_path_factory.mktemp("tiny")/"model"
-    save(fresh_model(tok, 32, 1), tok, folder)
+    save_model(fresh_model(tok, 32, 1), tok, folder)
     return folder
 
 
@@ -49,7 +55,7 @@ def test_starting_loss_is_known_and_training_widens_the_margin(pairs, tiny, tmp_
         else: assert first(log) == pytest.approx(math.log(2) + 2 * math.log(450), abs=.5)
         if objective == "kto": assert sum(shared.curve(log, "loss")[1][-8:]) / 8 < .5
         else: assert sum(shared.curve(log, "rewards/margins")[1][-8:]) > 0
-        assert load(tmp_path/objective)
+        assert load_model(tmp_path/objective)
 
 
 @pytest.mark.parametrize("tuning", ["lora", "qlora"])
@@ -57,13 +63,13 @@ def test_adapters_are_trained_merged_and_answer(pairs, tiny, tmp_path, tuning):
     log = dpo.fit_dpo(pairs, tiny, tmp_path/tuning, objective="dpo", tuning=tuning, rank=4, **HOW | dict(lr=1e-2))
     assert first(log) == pytest.approx(math.log(2), abs=1e-5), "without its adapter the model is the reference"
     assert sum(shared.curve(log, "rewards/margins")[1][-8:]) > 0
-    model, tok = load(tmp_path/tuning)
+    model, tok = load_model(tmp_path/tuning)
     assert digest(tmp_path/tuning/"model.safetensors") != digest(Path(tiny)/"model.safetensors")
     assert model.generate(**tok("def", return_tensors="pt"), max_new_tokens=3).shape[1] > 1
 
 
 def test_reference_is_the_start_and_is_computed_once(pairs, tiny, tmp_path):
-    tok, model = shared.training_tokenizer(tiny), load(tiny)[0]
+    tok, model = shared.training_tokenizer(tiny), load_model(tiny)[0]
     settings = arguments(tmp_path, len(pairs), 6) | dpo.goal("dpo", .1, 0.)
     trainer = dpo.dpo_trainer(pairs, pairs[:6], tiny, tok, "dpo", settings)
     assert trainer.ref_model is None
@@ -106,9 +112,9 @@ def test_parts_agree_with_a_direct_search():
     r = random.Random(1)
     for _ in range(200):
         a, b = ([r.randrange(3) for _ in range(r.randrange(9))] for _ in "ab")
-        found, n = dpo.parts(a, b), next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+        found, n = dpo.parts(a, b), next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         assert len(found) == len(a) and [w == "before" for w in found] == [i < n for i in range(len(a))]
-        shared = [x for x, w in zip(a, found) if w == "shared"]
+        shared = [x for x, w in zip(a, found, strict=True) if w == "shared"]
         rest = iter(b[n:])
         assert all(any(x == y for y in rest) for x in shared)   # a common subsequence of what follows the first difference
 
@@ -141,7 +147,7 @@ def test_a_model_that_writes_right_programs_passes(pairs, tiny, monkeypatch):
     task = task_space(0)["valid"][0]
     said = [reference_solution(task), "def broken(:", "def wrong(): pass"]
     monkeypatch.setattr(dpo, "sample", lambda *args, **how: [said])
-    model, tok = load(tiny)[0], shared.training_tokenizer(tiny)
+    model, tok = load_model(tiny)[0], shared.training_tokenizer(tiny)
     found = dpo.look_at(model, model, tok, dpo.held_out([task], 1, 0), 3, 0)
     assert found["passed"] == [.3333] and found["syntax"] == [.3333] and found["kl"] == [0.]
 

@@ -1,5 +1,6 @@
 "The planner's counts against real models: weights, adapters and what autograd keeps; and its plan against a measured peak."
-import subprocess, sys
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def test_weights_are_those_of_the_model(config):
 
 def test_adapter_is_that_of_peft():
     from peft import get_peft_model
+
     from codedpo_nb.training.shared import adapter
     config = CONFIGS[2]
     model = get_peft_model(build(config), adapter("lora", rank=4)["peft_config"])
@@ -47,6 +49,7 @@ def kept(model, tokens):
 @pytest.mark.parametrize("rank", [0, 4])
 def test_remembered_is_what_autograd_keeps(config, rank):
     from peft import get_peft_model
+
     from codedpo_nb.training.shared import adapter
     def count(layers):
         config.num_hidden_layers = layers

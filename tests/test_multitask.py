@@ -3,13 +3,14 @@ import math
 
 import numpy as np
 import pytest
+import test_sft
 import torch
+from test_sft import HOW
 from transformers import TrainerCallback
 
 from codedpo_nb import sft
-from codedpo_nb.training import multitask as mt, shared
-import test_sft
-from test_sft import HOW
+from codedpo_nb.training import multitask as mt
+from codedpo_nb.training import shared
 
 torch.set_num_threads(1)
 rows, tiny = test_sft.rows, test_sft.tiny   # fixtures
@@ -17,13 +18,13 @@ rows, tiny = test_sft.rows, test_sft.tiny   # fixtures
 
 def by_loop(losses, mask, tasks, case, weights):
     "MFTCoder's cases, written out with Python's numbers."
-    each = [[x for x, m in zip(row, on) if m] for row, on in zip(losses.tolist(), mask.tolist())]
+    each = [[x for x, m in zip(row, on, strict=True) if m] for row, on in zip(losses.tolist(), mask.tolist(), strict=True)]
     mean = lambda x: sum(x) / len(x)
     if case == 1: return mean(sum(each, []))
     if case == 2: return mean([mean(row) for row in each])
     total = share = 0
     for t in sorted(set(tasks.tolist())):
-        mine = [row for row, task in zip(each, tasks.tolist()) if task == t]
+        mine = [row for row, task in zip(each, tasks.tolist(), strict=True) if task == t]
         total += weights[t] * (mean(sum(mine, [])) if case == 3 else mean([mean(row) for row in mine]))
         share += weights[t]
     return total / share

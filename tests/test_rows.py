@@ -1,11 +1,11 @@
 "What is learnt from and what is refused, with the rows and in words, by every trainer; and how rows are divided."
 import pytest
 import torch
+from test_turns import SHAPES, tokenizer
 
 from codedpo_nb import dpo, sft
 from codedpo_nb.training import chat, shared
-from codedpo_nb.world.model import fresh_model, save, train_tokenizer
-from test_turns import SHAPES, tokenizer
+from codedpo_nb.world.model import fresh_model, save_model, train_tokenizer
 
 torch.set_num_threads(1)
 USER, BOT = "user", "assistant"
@@ -31,7 +31,7 @@ def tok(): return train_tokenizer([HEAD, CODE, PROSE] * 5, 330)
 @pytest.fixture(scope="module")
 def tiny(tok, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")/"model"
-    save(fresh_model(tok, 32, 1), tok, folder)
+    save_model(fresh_model(tok, 32, 1), tok, folder)
     return folder
 
 
@@ -138,7 +138,7 @@ def test_the_systems_words_are_no_answer_either(tok):
 def test_the_marks_of_the_models_own_template_are_refused(shape):
     own, (_, end, user) = tokenizer(shape, bos="<s>"), SHAPES[shape]
     for mark in filter(None, (end, user)):
-        text = checked(spoilt(answers(pairs()), "completion", lambda q, a: f"{a}\n{mark}\nmore"), own)
+        text = checked(spoilt(answers(pairs()), "completion", lambda q, a, mark=mark: f"{a}\n{mark}\nmore"), own)
         assert "spells out a control token" in text or "holds a turn of the user" in text, (mark, text)
     assert checked(answers(pairs()), own) == ""
 
@@ -216,7 +216,7 @@ def test_rows_without_a_task_are_divided_by_what_they_ask():
     train, valid = shared.split_by_task(rows, .2, 0)
     assert len(train) + len(valid) == 200 and valid and not {shared.prompt_of(r) for r in train} & {shared.prompt_of(r) for r in valid}
     assert shared.split_by_task(rows[:100], .2, 0)[1] == [r for r in rows[:100] if r in valid]
-    assert shared.split_by_task([r | dict(task_id=t) for r, t in zip(rows, [None, "", float("nan")] * 67)], .2, 0)[0][0]["prompt"] == train[0]["prompt"]
+    assert shared.split_by_task([r | dict(task_id=t) for r, t in zip(rows, [None, "", float("nan")] * 67, strict=False)], .2, 0)[0][0]["prompt"] == train[0]["prompt"]
 
 
 def test_tasks_that_ask_the_same_stay_together_and_names_may_be_numbers():
@@ -270,7 +270,7 @@ def test_nothing_and_what_is_no_list_are_refused(tiny, tmp_path):
 
 
 def test_names_of_tasks_to_weigh_are_texts(tiny, tmp_path):
-    rows = [r | dict(task=t) for r, t in zip(answers(pairs()), ["a", "b", 3, "a", "b", "a"])]
+    rows = [r | dict(task=t) for r, t in zip(answers(pairs()), ["a", "b", 3, "a", "b", "a"], strict=True)]
     with pytest.raises(ValueError, match=r"the name of their task .* no text in row 3 \(t3\)"): sft.fit_sft(rows, tiny, tmp_path/"m", valid=rows, weighting="case3")
 
 

@@ -1,5 +1,10 @@
 "Fine-tuning on minute models: what is learnt, what is refused, what is kept, and what a kill in the middle changes (nothing)."
-import random, shutil, signal, subprocess, sys, textwrap
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -7,10 +12,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
 from codedpo_nb import sft
+from codedpo_nb.running.records import digest
 from codedpo_nb.training import shared
 from codedpo_nb.world.corpus import code_document
-from codedpo_nb.world.model import fresh_model, load, newest_checkpoint, save, train_tokenizer
-from codedpo_nb.running.records import digest
+from codedpo_nb.world.model import fresh_model, load_model, newest_checkpoint, save_model, train_tokenizer
 from codedpo_nb.world.tasks import task_space
 
 torch.set_num_threads(1)
@@ -32,7 +37,7 @@ def rows():
 def tiny(rows, tmp_path_factory):
     tok = train_tokenizer([r["prompt"][0]["content"] + r["completion"][0]["content"] for r in rows], 450)
     folder = tmp_path_factory.mktemp("tiny")/"model"
-    save(fresh_model(tok, 32, 1), tok, folder)
+    save_model(fresh_model(tok, 32, 1), tok, folder)
     return folder
 
 
@@ -51,7 +56,7 @@ def test_only_answer_and_end_token_are_learnt(rows, tiny, tmp_path):
 
 
 def test_log_probability_is_the_sum_over_the_answers_tokens(rows, tiny):
-    model, tok = load(tiny)
+    model, tok = load_model(tiny)
     row = rows[3]
     prompt = tok.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
     ask, said = (tok(text, add_special_tokens=False).input_ids for text in (prompt, row["completion"][0]["content"] + "<|im_end|>"))
@@ -95,7 +100,7 @@ def test_weights_of_the_lowest_validation_loss_are_saved(rows, tiny, done):
     losses = {row["step"]: row["eval_loss"] for row in log if "eval_loss" in row}
     best = shared.kept_step(log)
     assert losses[best] == min(v for s, v in losses.items() if s) < losses[0] and max(losses) == max(r["step"] for r in log)
-    model, tok = load(folder)
+    model, tok = load_model(folder)
     watched = next(row["watched"]["some"] for row in log if "watched" in row and row["step"] == best)
     assert shared.log_probabilities(model, shared.training_tokenizer(folder), rows[:5]) == pytest.approx(watched, abs=1e-3)
 
@@ -105,7 +110,7 @@ def test_last_weights_can_be_kept(rows, tiny, done, tmp_path):
     strip = lambda log: [{k: v for k, v in row.items() if k != "kept"} for row in log]
     assert strip(log) == strip(done[0]) and shared.kept_step(log) == max(r["step"] for r in log)
     last = [row["watched"]["some"] for row in log if "watched" in row][-1]
-    assert shared.log_probabilities(load(tmp_path/"model")[0], shared.training_tokenizer(tiny), rows[:5]) == pytest.approx(last, abs=1e-3)
+    assert shared.log_probabilities(load_model(tmp_path/"model")[0], shared.training_tokenizer(tiny), rows[:5]) == pytest.approx(last, abs=1e-3)
     with pytest.raises(ValueError, match="keep = 'first' is unknown"): sft.fit_sft(rows, tiny, tmp_path/"x", keep="first")
 
 
@@ -184,7 +189,7 @@ def test_damaged_checkpoint_is_one_sentence_with_the_remedy(rows, tiny, tmp_path
 
 
 def test_full_disk_is_one_sentence_with_the_remedy(rows, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(shared, "save", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(shared, "save_model", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(shared.DiskFullError, match="No space left for the checkpoints in .*work: free some disk space"):
         sft.fit_sft(rows, tiny, tmp_path/"model", **HOW | dict(epochs=1), work=tmp_path/"work")
 
@@ -224,7 +229,7 @@ def test_merged_adapter_says_what_model_and_adapter_say_together(rows, tiny, tmp
     sft.fit_sft(rows, tiny, tmp_path/"model", **HOW | dict(epochs=1), tuning="lora", rank=2)
     both = AutoPeftModelForCausalLM.from_pretrained(tmp_path/"model"/"adapter")
     tok = shared.training_tokenizer(tiny)
-    assert shared.log_probabilities(load(tmp_path/"model")[0], tok, rows[:5]) == pytest.approx(shared.log_probabilities(both, tok, rows[:5]), abs=1e-3)
+    assert shared.log_probabilities(load_model(tmp_path/"model")[0], tok, rows[:5]) == pytest.approx(shared.log_probabilities(both, tok, rows[:5]), abs=1e-3)
 
 
 def test_batch_that_processes_cannot_share_is_refused(monkeypatch):
@@ -262,7 +267,7 @@ def test_packing_learns_the_same_from_fewer_sequences(rows, tiny, tmp_path):
     batch, = trainer.get_train_dataloader()
     with torch.no_grad(): loss = trainer.compute_loss(trainer.model, batch).item()
     answers = [len(tok(r["completion"][0]["content"] + tok.eos_token).input_ids) for r in rows]
-    assert loss == pytest.approx(shared.sft_loss(shared.log_probabilities(load(tiny)[0], tok, rows), answers), abs=1e-4), "rows in one sequence do not see each other"
+    assert loss == pytest.approx(shared.sft_loss(shared.log_probabilities(load_model(tiny)[0], tok, rows), answers), abs=1e-4), "rows in one sequence do not see each other"
     log = sft.fit_sft(rows, tiny, tmp_path/"model", lr=3e-3, epochs=3, batch=2, longest=512, packing=True)
     assert log[-1]["step"] == 3 * -(-sft.packed_sequences(shared.split_by_task(rows, .1, 0)[0], tok, 512) // 2)
 
@@ -294,7 +299,7 @@ def test_fastest_quarter_takes_the_cheapest_of_different_passing_solutions():
 
 def test_end_of_a_turn_stops_a_base_model_too(rows, tiny, tmp_path):
     folder = shutil.copytree(tiny, tmp_path/"base")
-    model, tok = load(folder)
+    model, tok = load_model(folder)
     model.generation_config.eos_token_id = model.config.eos_token_id = 0
     model.save_pretrained(folder)
     sft.fit_sft(rows, folder, tmp_path/"model", **HOW | dict(epochs=1))

@@ -10,7 +10,7 @@ import pytest
 
 from codedpo_nb import dpo, sft
 from codedpo_nb.training import shared
-from codedpo_nb.world.model import load
+from codedpo_nb.world.model import load_model
 
 ROOT = Path(__file__).parent.parent
 HOW = dict(
@@ -56,7 +56,7 @@ def given(tmp_path_factory):
     import random
 
     from codedpo_nb.world.corpus import code_document, mutate
-    from codedpo_nb.world.model import fresh_model, save, train_tokenizer
+    from codedpo_nb.world.model import fresh_model, save_model, train_tokenizer
     from codedpo_nb.world.tasks import task_space
     base, r = tmp_path_factory.mktemp("two"), random.Random(0)
     docs = [code_document(t, r, .6, 0.) for t in task_space(0)["train"][:80]]
@@ -65,7 +65,7 @@ def given(tmp_path_factory):
     pairs = [p for p in pairs if p["chosen"] != p["rejected"]][:40]   # whole batches: the last one would be filled up
     rows = [dict(task_id=p["task_id"], prompt=p["prompt"], completion=p["chosen"]) for p in pairs]
     tok = train_tokenizer([d["prompt"] + d["answer"] for d in docs], 450)
-    save(fresh_model(tok, 32, 1), tok, base/"model")
+    save_model(fresh_model(tok, 32, 1), tok, base/"model")
     data = dict(sft=(rows[:32], rows[32:]), dpo=(pairs[:32], pairs[32:]))
     (base/"given.json").write_text(json.dumps(data))
     (base/"how.json").write_text(json.dumps(HOW))
@@ -84,7 +84,7 @@ def test_both_processes_end_with_the_same_weights(given):
     for name in HOW:
         steps, losses = shared.curve(first["logs"][name], "loss")
         assert max(steps) == 4 * HOW[name]["epochs"] and len(losses) == len(steps)
-        assert load(base/name)
+        assert load_model(base/name)
 
 
 def test_one_process_writes(given):
@@ -111,5 +111,5 @@ def test_two_processes_have_the_losses_of_one(name, given, tmp_path):
     assert shared.curve(two["logs"][name], "loss")[1] == pytest.approx(losses, abs=2e-3)
     tok = shared.training_tokenizer(base/"model")
     rows = data["sft"][1]
-    say = [shared.log_probabilities(load(folder)[0], tok, rows) for folder in (base/name, tmp_path/"one")]
+    say = [shared.log_probabilities(load_model(folder)[0], tok, rows) for folder in (base/name, tmp_path/"one")]
     assert say[0] == pytest.approx(say[1], abs=.1)

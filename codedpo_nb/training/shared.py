@@ -6,7 +6,7 @@
 __all__ = ['CLOCK_FIELDS', 'BORROWED', 'Settings', 'name_rows', 'split_by_task', 'calm', 'training_tokenizer', 'refuse_rows',
            'lengths', 'check_rows', 'trainer_columns', 'answer_log_probabilities', 'log_probabilities', 'sft_loss',
            'Watch', 'watched', 'curve', 'kept_step', 'watched_curves', 'watched_change', 'workspace', 'model_identity',
-           'dataset_of', 'trainer_arguments', 'plain_head', 'adapter', 'exact', 'finish', 'fit', 'borrowed']
+           'dataset_of', 'trainer_arguments', 'plain_head', 'adapter', 'exact', 'finish', 'run_training', 'borrowed']
 
 # %% ../../nbs/training/shared.ipynb #e8d79f49
 import functools
@@ -20,7 +20,7 @@ import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -54,7 +54,7 @@ from codedpo_nb.world.model import (
     fast_bf16,
     load_tokenizer,
     newest_checkpoint,
-    save,
+    save_model,
     turn_end,
     turn_start,
 )
@@ -64,7 +64,8 @@ KEEPS, TUNINGS = ("best", "last"), ("full", "lora", "qlora")
 
 def check_tuning(tuning: str) -> None:
     "Refuse what is none of `TUNINGS`; `ValueError`."
-    if tuning not in TUNINGS: raise ValueError(f"tuning = {tuning!r} is unknown: use one of {', '.join(TUNINGS)}")
+    if tuning not in TUNINGS:
+        raise ValueError(f"tuning = {tuning!r} is unknown: use one of {', '.join(TUNINGS)}")
 
 def whole(value, least: int) -> bool:
     "Is it a whole number, at least so large?"
@@ -79,9 +80,9 @@ def positive(value) -> bool:
 class Settings:
     """How a run trains, whatever its loss. `ValueError` for a value that cannot be meant.
 
-    `dataclasses.replace(settings, lr=1e-5)` changes one of them; `fit_sft` and `fit_dpo` take `lr=1e-5` as well.
+    `dataclasses.replace(settings, lr=1e-5)` changes one of them; `fit_sft` and `fit_dpo` take `lr=1e-5`, too.
     """
-    lr: float = 3e-4            # peak learning rate, reached after a tenth of the steps; paper 5e-6 (1.3-7 B), ours
+    lr: float = 3e-4            # peak learning rate, after a tenth of the steps; paper 5e-6 (1.3-7 B), ours
     min_lr: float | None = None # final learning rate of a cosine; None: a line to zero, as in the paper
     epochs: int = 2             # passes over the rows; paper 10, ours
     batch: int = 8              # rows a step, over all processes; not given, ours
@@ -89,20 +90,25 @@ class Settings:
     share: float = .1           # of the prompts held out where no validation rows are given; not given, ours
     longest: int = 1024         # tokens of a prompt with its answer, at most; not given, ours
     keep: str = "best"          # weights to keep: "best" (lowest validation loss, as in the paper), or "last"
-    tuning: str = "full"        # weights to train: "full", or by an adapter, "lora" or "qlora"; not given, ours
+    tuning: str = "full"        # weights to train: "full", or an adapter, "lora" or "qlora"; not given, ours
     rank: int = 16              # width of an adapter's thin matrices (Hu et al. 2021, section 4.1); ours
     alpha: float = 32           # their product counts alpha / rank times; ours
 
     def __post_init__(self) -> None:
-        if not positive(self.lr): raise ValueError(f"lr = {self.lr!r} is no learning rate: give a number above 0")
+        if not positive(self.lr):
+            raise ValueError(f"lr = {self.lr!r} is no learning rate: give a number above 0")
         schedule(self.lr, self.min_lr)
         for name in ("epochs", "batch", "longest", "rank"):
             value = getattr(self, name)
-            if not whole(value, 1): raise ValueError(f"{name} = {value!r} is not a whole number from 1: give one")
-        if not whole(self.seed, 0): raise ValueError(f"seed = {self.seed!r} is not a whole number from 0: give one")
-        if not positive(self.alpha): raise ValueError(f"alpha = {self.alpha!r} is not a number above 0: give one")
+            if not whole(value, 1):
+                raise ValueError(f"{name} = {value!r} is not a whole number from 1: give one")
+        if not whole(self.seed, 0):
+            raise ValueError(f"seed = {self.seed!r} is not a whole number from 0: give one")
+        if not positive(self.alpha):
+            raise ValueError(f"alpha = {self.alpha!r} is not a number above 0: give one")
         if not 0 <= self.share <= 1:
-            raise ValueError(f"share = {self.share!r} of the prompts cannot be held out: give a share from 0 to 1")
+            raise ValueError(f"share = {self.share!r} of the prompts cannot be held out: "
+                             "give a share from 0 to 1")
         if self.keep not in KEEPS: raise ValueError(f"keep = {self.keep!r} is unknown: use 'best' or 'last'")
         check_tuning(self.tuning)
 
@@ -111,9 +117,10 @@ def schedule(lr: float, min_lr: float | None = None) -> dict: # peak and, for a 
     "Warm-up over a tenth of the steps, then a line to zero or a cosine to `min_lr`; `ValueError`."
     if min_lr is None: return dict(learning_rate=lr, lr_scheduler_type="linear", warmup_steps=.1)
     if not 0 <= min_lr <= lr:
-        raise ValueError(f"min_lr = {min_lr} is not between 0 and the peak learning rate {lr}: give a smaller one")
-    return dict(learning_rate=lr, lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs=dict(min_lr=min_lr),
-                warmup_steps=.1)
+        raise ValueError(f"min_lr = {min_lr} is not between 0 and the peak learning rate {lr}: "
+                         "give a smaller one")
+    return dict(learning_rate=lr, lr_scheduler_type="cosine_with_min_lr",
+                lr_scheduler_kwargs=dict(min_lr=min_lr), warmup_steps=.1)
 
 # %% ../../nbs/training/shared.ipynb #aa8b230f
 def prompt_of(row: dict) -> str:
@@ -150,7 +157,8 @@ def name_rows(bad: list[tuple], # (index, row) pairs
 def split_by_task(rows: list[dict], # records with a task_id, a prompt, or both
                   share: float, # of the tasks to hold out
                   seed: int) -> tuple[list[dict], list[dict]]: # the run's seed
-    """Training rows and validation rows, no task and no prompt in both; at least one task is held out, and one is not.
+    """Training rows and validation rows, no task and no prompt in both; at least one task is held out, and
+    one is not.
 
     `ValueError` where there is but one task.
     """
@@ -159,16 +167,17 @@ def split_by_task(rows: list[dict], # records with a task_id, a prompt, or both
         drawn[leader] = min(drawn.get(leader, 1), stream(seed, "held out", t) / 2**63)
     order = sorted(drawn, key=drawn.get)
     if len(order) == 1:
-        raise ValueError("All rows are of one task or ask the same, so none can be held out to validate the others: "
-                         f"{name_rows(list(enumerate(rows, 1)))}; add rows of another task, or give validation rows "
-                         "(`valid`)")
+        names = name_rows(list(enumerate(rows, 1)))
+        raise ValueError("All rows are of one task or ask the same, so none can be held out to validate the "
+                         f"others: {names}; add rows of another task, or give validation rows (`valid`)")
     held = set(order[:min(max(1, sum(x < share for x in drawn.values())), len(order) - 1)])
     return [r for r in rows if group[task_of(r)] not in held], [r for r in rows if group[task_of(r)] in held]
 
 # %% ../../nbs/training/shared.ipynb #ba5fa0f0
-EXPECTED = ("missing keys in the checkpoint model loaded: ['lm_head.weight']",  # tied to the embeddings, so saved once
-            "mtime may not be reliable",                                        # checkpoints are ordered by their numbers then
-            "is_gradient_checkpointing")                                        # TRL's own call of a deprecated property
+EXPECTED = (
+    "missing keys in the checkpoint model loaded: ['lm_head.weight']",  # tied to the embeddings, so saved once
+    "mtime may not be reliable",                                        # checkpoints have numbers to go by
+    "is_gradient_checkpointing")                                        # TRL's own call of a deprecated property
 
 def unexpected(record: logging.LogRecord) -> bool:
     "Is a log record none of the messages that a healthy run causes?"
@@ -199,11 +208,13 @@ def calm() -> Iterator[None]:
 def training_tokenizer(path): # folder or hub name of the model
     """The tokenizer at `path`, with a chat template that ends where answers end.
 
-    That is at the template's own end of a turn, or else at the tokenizer's end token. `ValueError` without a template or an end.
+    That is at the template's own end of a turn, or else at the tokenizer's end token. `ValueError` without a
+    template or an end.
     """
     tokenizer = load_tokenizer(path)
     if not tokenizer.chat_template:
-        raise ValueError(f"{shown(path)} has no chat template: give a tokenizer that has one, such as ChatML's")
+        raise ValueError(f"{shown(path)} has no chat template: give a tokenizer that has one, such as "
+                         "ChatML's")
     if not end_tokens(tokenizer):
         raise ValueError(f"{shown(path)} has no token that ends an answer: give its tokenizer an `eos_token`")
     end = "" if turn_end(tokenizer) else " + eos_token"
@@ -229,16 +240,20 @@ SPEAKERS = ("system", "developer", "user", "assistant", "tool")
 
 def spoken(value) -> bool:
     "Is this a list of messages, none of them empty?"
-    def said(m): return isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
+    def said(m):
+        return isinstance(m, dict) and isinstance(m.get("role"), str) and isinstance(m.get("content"), str)
     return isinstance(value, list) and bool(value) and all(said(m) and not blank(m["content"]) for m in value)
 
 def check_shape(rows: list, columns: list[str], what: str) -> None: # as in `check_rows`
     "Refuse rows that are no conversations; `ValueError`."
     if not rows:
-        raise ValueError(f"The {what} is empty: nothing to train on; ask for more prompts in the earlier stages")
+        raise ValueError(f"The {what} is empty: nothing to train on; ask for more prompts in the earlier "
+                         "stages")
     refuse_rows(rows, lambda r: not isinstance(r, dict),
-                f"The {what} is not made of objects in {{}}: write each row with the keys {', '.join(columns)}")
-    refuse_rows(rows, broken, f"The {what} holds {BROKEN}, in {{}}: decode the file again, or leave these rows out")
+                f"The {what} is not made of objects in {{}}: write each row with the keys "
+                f"{', '.join(columns)}")
+    refuse_rows(rows, broken, f"The {what} holds {BROKEN}, in {{}}: decode the file again, or leave these "
+                "rows out")
     refuse_rows(rows, lambda r: not isinstance(r.get("task_id"), (str, numbers.Number, type(None))),
                 f"In the {what}, 'task_id' is neither text nor number in {{}}: give the task's name, or none")
     for c in columns: check_column(rows, c, what)
@@ -274,14 +289,16 @@ def check_words(rows: list[dict], columns: list[str], tokenizer, what: str) -> N
         def learnt(r, c=c): return c != "rejected" and r.get("label") is not False
         def last(r, c=c): return r[c][-1]["content"]
         tokens = [token for r in rows for token in spells(r)]
-        refuse_rows(rows, spells, f"{here} spells out a control token ({', '.join(tokens[:1])}), which the model would "
-                                  "read as one, in {}: write it otherwise, or leave these rows out")
+        refuse_rows(rows, spells,
+                    f"{here} spells out a control token ({', '.join(tokens[:1])}), which the model would read "
+                    "as one, in {}: write it otherwise, or leave these rows out")
         if c == "prompt": continue
         refuse_rows(rows, lambda r, last=last: asks(r, last(r)),
-                    f"{here} holds a turn of the user or the system in {{}}: leave only what the assistant says")
-        refuse_rows(rows, lambda r, last=last, learnt=learnt: learnt(r) and re.search("\\0|\\A\\ufeff", last(r)),
-                    f"{here} holds a NUL or a byte order mark, which no program holds, in {{}}: take it out, or leave "
-                    "these rows out")
+                    f"{here} holds a turn of the user or the system in {{}}: leave only what the assistant "
+                    "says")
+        def odd(r, last=last, learnt=learnt): return learnt(r) and re.search("\\0|\\A\\ufeff", last(r))
+        refuse_rows(rows, odd, f"{here} holds a NUL or a byte order mark, which no program holds, in {{}}: "
+                               "take it out, or leave these rows out")
 
 def fails(call, *given) -> bool:
     "Does the call raise an error?"
@@ -298,7 +315,8 @@ def check_rows(rows: list[dict], # training or validation data
     check_shape(rows, columns, what)
     check_words(rows, columns, tokenizer, what)
     if "rejected" in columns:
-        refuse_rows(rows, lambda r: r["chosen"][-1]["content"].rstrip() == r["rejected"][-1]["content"].rstrip(),
+        refuse_rows(rows,
+                    lambda r: r["chosen"][-1]["content"].rstrip() == r["rejected"][-1]["content"].rstrip(),
                     f"In the {what}, chosen equals rejected in {{}}: leave out pairs without a difference")
     for c in columns:
         count = functools.partial(lengths, column=c, tokenizer=tokenizer)
@@ -306,16 +324,20 @@ def check_rows(rows: list[dict], # training or validation data
         except Exception as error:  # a template may refuse with any error
             why = str(error).strip().partition("\n")[0]
             refuse_rows(rows, lambda r, count=count: fails(count, [r]),
-                        f"The chat template refuses {c!r} of the {what} in {{}} ({why}): order the turns as it wants them")
+                        f"The chat template refuses {c!r} of the {what} in {{}} ({why}): order the turns as "
+                        "it wants them")
             raise
         wrong = {id(r) for r, n in zip(rows, counts, strict=True) if n > longest}
         name = "the prompt alone has" if c == "prompt" else f"prompt and {c} have"
         refuse_rows(rows, lambda r, wrong=wrong: id(r) in wrong,
-                    f"In the {what}, {name} more than {longest} tokens in {{}}: raise `longest`, or leave them out")
+                    f"In the {what}, {name} more than {longest} tokens in {{}}: raise `longest`, or leave "
+                    "them out")
 
 def trainer_columns(rows: list[dict], columns: list[str]) -> list[dict]: # checked rows
     "The rows with what a trainer reads, and nothing else."
-    def words(value): return [dict(role=m["role"], content=m["content"]) for m in value] if isinstance(value, list) else value
+    def words(value):
+        if not isinstance(value, list): return value
+        return [dict(role=m["role"], content=m["content"]) for m in value]
     return [{c: words(r[c]) for c in columns if c in r} for r in rows]
 
 # %% ../../nbs/training/shared.ipynb #88043e5f
@@ -323,12 +345,14 @@ def answer_log_probabilities(model, tokenizer, # a training tokenizer
                              rows: list[dict], # records with a prompt and an answer
                              answer: str = "completion", # column of the answer
                              batch: int = 16) -> Iterator[tuple]: # rows at a time
-    """For each row `(index, tokens, log-probabilities)` of its answer given its prompt, in nats, both of shape `(n,)`.
+    """For each row `(index, tokens, log-probabilities)` of its answer given its prompt, in nats, both of
+    shape `(n,)`.
 
     Rows come shortest first, in batches of like length.
     """
     def ids(talks, more):
-        return [tokenizer.apply_chat_template(talk, tokenize=True, add_generation_prompt=more, return_dict=False)
+        return [tokenizer.apply_chat_template(talk, tokenize=True, add_generation_prompt=more,
+                                              return_dict=False)
                 for talk in talks]
     asked, both = ids([r["prompt"] for r in rows], True), ids([r["prompt"] + r[answer] for r in rows], False)
     for i, logits, said in answer_logits(model, both, list(map(len, asked)), batch):
@@ -340,7 +364,8 @@ def log_probabilities(model, tokenizer, # a training tokenizer
                       batch: int = 16) -> list[float]: # rows at a time
     "Log-probability of each row's answer given its prompt, in nats: the sum over its tokens."
     out = [0.] * len(rows)
-    for i, _, each in answer_log_probabilities(model, tokenizer, rows, answer, batch): out[i] = each.sum().item()
+    for i, _, each in answer_log_probabilities(model, tokenizer, rows, answer, batch):
+        out[i] = each.sum().item()
     return out
 
 # %% ../../nbs/training/shared.ipynb #7051b1de
@@ -351,7 +376,7 @@ def sft_loss(logps: list[float], # log-probability of each answer
 
 # %% ../../nbs/training/shared.ipynb #0ba56492
 class Watch(TrainerCallback):
-    "Adds log-probabilities of held-out solutions to the trainer's log: `{step, watched: {group: [nats, ...]}}`."
+    "Adds log-probabilities of held-out solutions to the log: `{step, watched: {group: [nats, ...]}}`."
     def __init__(self, groups: dict[str, list[dict]], # group -> records with prompt and completion
                  tokenizer): # a training tokenizer
         self.groups, self.tokenizer = groups, tokenizer
@@ -366,8 +391,9 @@ class Watch(TrainerCallback):
 
 # %% ../../nbs/training/shared.ipynb #07ac5fed
 def watched(pairs: list[dict], # held-out preference pairs of both kinds
-            verified: list[dict]) -> dict[str, list[dict]]: # prompts of stage 02; `right`: what the reference tests say
-    "Groups of solutions to watch: correct and wrong ones of the same prompts, fast and slow ones of the same prompts."
+            verified: list[dict]) -> dict[str, list[dict]]: # prompts of stage 02; `right`: by reference tests
+    """Groups of solutions to watch: correct and wrong ones of the same prompts, fast and slow ones of the
+    same prompts."""
     right = {row["task_id"]: row["right"] for row in verified}
     groups: dict[str, list[dict]] = dict(correct=[], wrong=[], fast=[], slow=[])
     for p in pairs:
@@ -392,17 +418,21 @@ def kept_step(log: list[dict]) -> int:
 def watched_curves(log: list[dict], # a trainer's, with the rows of `Watch`
                    rng: np.random.Generator) -> list[dict]:
     "For every group and step: `{group, step, n, mean, low, high}`, mean log-probability in nats."
-    found = [(group, row["step"], values) for row in log if "watched" in row for group, values in row["watched"].items()]
-    return [dict(group=g, step=s, n=len(v)) | dict(zip(("mean", "low", "high"), bootstrap(v, rng), strict=True))
+    found = [(group, row["step"], values) for row in log if "watched" in row
+             for group, values in row["watched"].items()]
+    return [dict(group=g, step=s, n=len(v))
+            | dict(zip(("mean", "low", "high"), bootstrap(v, rng), strict=True))
             for g, s, v in found]
 
 def watched_change(log: list[dict], rng: np.random.Generator) -> list[dict]:
-    "For every group: mean log-probability at the start and at the kept weights, and the mean change with its 95 % interval."
+    """For every group: mean log-probability at the start and at the kept weights, and the mean change with
+    its 95 % interval."""
     seen, out = {row["step"]: row["watched"] for row in log if "watched" in row}, []
     for group, first in seen.get(0, {}).items():
         last = seen[kept_step(log)][group]
         change, low, high = bootstrap(np.subtract(last, first), rng)
-        out.append({"solutions": group, "n": len(first), "before": float(np.mean(first)), "after": float(np.mean(last)),
+        out.append({"solutions": group, "n": len(first), "before": float(np.mean(first)),
+                    "after": float(np.mean(last)),
                     "change": change, "95 % low": low, "95 % high": high})
     return out
 
@@ -442,10 +472,13 @@ def dataset_of(rows: list[dict], # what a trainer reads
 
 # %% ../../nbs/training/shared.ipynb #d59a0625
 def hardware(batch: int) -> dict: # rows a step, over all processes
-    "Settings that follow the machine; several processes share each batch, whose last one is filled up. `ValueError` if they cannot."
+    """Settings that follow the machine; several processes share each batch, whose last one is filled up.
+
+    `ValueError` if they cannot."""
     gpu, several = torch.cuda.is_available(), world_size()
     if batch % several:
-        raise ValueError(f"batch = {batch} cannot be shared by {several} processes: give a multiple of {several}")
+        raise ValueError(f"batch = {batch} cannot be shared by {several} processes: give a multiple of "
+                         f"{several}")
     each = batch // several
     return dict(per_device_train_batch_size=each, per_device_eval_batch_size=each, use_cpu=not gpu,
                 bf16=gpu and fast_bf16(), activation_checkpointing=gpu,
@@ -462,15 +495,17 @@ def trainer_arguments(folder, # of the checkpoints
     half = settings.tuning != "full" and torch.cuda.is_available()  # TRL would load float32
     dtype = dict(model_init_kwargs=dict(dtype="bfloat16")) if half else {}
     return hardware(settings.batch) | schedule(settings.lr, settings.min_lr) | dtype | dict(
-        output_dir=str(folder), num_train_epochs=settings.epochs, max_length=settings.longest, seed=settings.seed,
-        logging_steps=every, eval_strategy="steps", eval_steps=check, save_steps=check, save_total_limit=2,
+        output_dir=str(folder), num_train_epochs=settings.epochs, max_length=settings.longest,
+        seed=settings.seed, logging_steps=every, eval_strategy="steps", eval_steps=check, save_steps=check,
+        save_total_limit=2,
         eval_on_start=newest_checkpoint(folder) is None, load_best_model_at_end=settings.keep == "best",
         metric_for_best_model="eval_loss", greater_is_better=False, report_to="none", disable_tqdm=True,
         use_cache=True)  # saved with the model
 
 # %% ../../nbs/training/shared.ipynb #cb4ac8b4
 def token_scores(logits: torch.Tensor, wanted: torch.Tensor) -> dict: # (tokens, vocabulary), (tokens,)
-    "What TRL's trainers ask of each token, each of shape `(tokens,)`; without gradient but for the log-probability."
+    """What TRL's trainers ask of each token, each of shape `(tokens,)`; without gradient but for the
+    log-probability."""
     logp = logits.log_softmax(-1)
     seen = logp.detach()
     return dict(log_probs=logp.gather(-1, wanted[:, None])[:, 0], entropy=-(seen.exp() * seen).sum(-1),
@@ -488,22 +523,25 @@ def plain_head(trainer): # one of TRL's
         hidden, wanted = self.base_model(*args, **kwargs).last_hidden_state[:, :-1], labels[:, 1:]
         mask = wanted != -100
         found = token_scores(self.get_output_embeddings()(hidden[mask]), wanted[mask])
-        return answer(label_mask=mask, **{k: x.new_zeros(mask.shape).masked_scatter(mask, x) for k, x in found.items()})
+        return answer(label_mask=mask,
+                      **{k: x.new_zeros(mask.shape).masked_scatter(mask, x) for k, x in found.items()})
     model.forward = types.MethodType(forward, model)
     return trainer
 
 # %% ../../nbs/training/shared.ipynb #ce5915e6
 def adapter(tuning: str, # one of "full", "lora", "qlora"
             seed: int = 0, # of the adapter's first weights
-            rank: int = 16, alpha: float = 32) -> dict: # width of the thin matrices; their product counts alpha / rank times
+            rank: int = 16, alpha: float = 32) -> dict: # width of the matrices; their product: alpha / rank
     """What a TRL trainer has to be told for `tuning`, as keyword arguments; `ValueError` for another tuning.
 
-    Sets torch's seed: TRL draws an adapter before it sets its own. LoRA: Hu et al. 2021; QLoRA: Dettmers et al. 2023.
+    Sets torch's seed: TRL draws an adapter before it sets its own. LoRA: Hu et al. 2021; QLoRA: Dettmers et
+    al. 2023.
     """
     check_tuning(tuning)
     if tuning == "full": return {}
     torch.manual_seed(seed)
-    lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0., target_modules="all-linear", task_type="CAUSAL_LM")
+    lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0., target_modules="all-linear",
+                      task_type="CAUSAL_LM")
     if tuning == "lora": return dict(peft_config=lora)
     dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     four = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
@@ -512,7 +550,8 @@ def adapter(tuning: str, # one of "full", "lora", "qlora"
 
 # %% ../../nbs/training/shared.ipynb #0e5e4058
 def exact(trainer): # one of TRL's
-    "The trainer; four-bit weights, if it has any, stay as they are when they are evaluated, and an adapter is float32."
+    """The trainer; four-bit weights, if it has any, stay as they are when they are evaluated, and an adapter
+    is float32."""
     for part in trainer.model.modules():
         if hasattr(part, "support_avx512bf16_for_cpu"): part.support_avx512bf16_for_cpu = False
     if isinstance(trainer.model, PeftModel):
@@ -523,7 +562,8 @@ def exact(trainer): # one of TRL's
 # %% ../../nbs/training/shared.ipynb #60be1115
 def save_trained(trainer, tokenizer, # the tokenizer to save
                  folder) -> None: # where the model goes
-    "Save the trained model so that `from_pretrained` and vLLM load it; an adapter is merged, and kept in `adapter`."
+    """Save the trained model so that `from_pretrained` and vLLM load it; an adapter is merged, and kept in
+    `adapter`."""
     model = trainer.model
     if isinstance(model, PeftModel):
         model.save_pretrained(Path(folder)/"adapter")
@@ -532,7 +572,7 @@ def save_trained(trainer, tokenizer, # the tokenizer to save
     ends = end_tokens(tokenizer, model.generation_config.eos_token_id)
     model.generation_config.eos_token_id = ends[0] if len(ends) == 1 else ends
     model.config.use_cache = True
-    save(model, tokenizer, folder)
+    save_model(model, tokenizer, folder)
 
 # %% ../../nbs/training/shared.ipynb #d38cadcd
 def explained(error: Exception, # what a trainer raised
@@ -540,20 +580,24 @@ def explained(error: Exception, # what a trainer raised
               step: int, work) -> Exception: # step reached; folder of the checkpoints
     "The error to raise: with cause and remedy if they are known, else `error` itself."
     if no_space(error) or shutil.disk_usage(work).free < 2**24:
-        return DiskFullError(f"No space left for the checkpoints in {shown(work)}: free some disk space and give the "
+        return DiskFullError(f"No space left for the checkpoints in {shown(work)}: free some disk space and "
+                             "give the "
                              "same command again; training goes on from the newest whole checkpoint")
     if start and step <= int(start.rpartition("-")[2]):
-        return ArtefactError(f"{shown(start)} is damaged and cannot be gone on from: delete this folder and give the "
+        return ArtefactError(f"{shown(start)} is damaged and cannot be gone on from: delete this folder and "
+                             "give the "
                              "same command again")
     return error
 
 # %% ../../nbs/training/shared.ipynb #73790dfb
-CLOCK_FIELDS = ("_runtime", "_per_second", "num_tokens", "total_flos")  # of a log; differ from run to run, or after resuming
+# of a log; differ from run to run, or after resuming
+CLOCK_FIELDS = ("_runtime", "_per_second", "num_tokens", "total_flos")
 
 def finish(trainer, tokenizer, # one of TRL's; the tokenizer to save
            folder, # where the model goes
            work: Path) -> list[dict]: # folder of the checkpoints
-    """Train from the newest checkpoint on, save the weights to keep, and return the log without what the clock says.
+    """Train from the newest checkpoint on, save the weights to keep, and return the log without what the
+    clock says.
 
     Of several processes the first one saves. `DiskFullError`, `ArtefactError` for a damaged checkpoint.
     """
@@ -565,16 +609,18 @@ def finish(trainer, tokenizer, # one of TRL's; the tokenizer to save
     except Exception as error: raise explained(error, start, trainer.state.global_step, work) from error
     rows = [{k: v for k, v in row.items() if not k.endswith(CLOCK_FIELDS)}
             for row in trainer.state.log_history if "train_runtime" not in row]
-    kept = trainer.state.best_global_step if trainer.args.load_best_model_at_end else trainer.state.global_step
+    kept = (trainer.state.best_global_step if trainer.args.load_best_model_at_end
+            else trainer.state.global_step)
     return [row | dict(kept=True) if row["step"] == kept and "eval_loss" in row else row for row in rows]
 
 # %% ../../nbs/training/shared.ipynb #6fcfd73d
-def fit(make, # (work folder) -> one of TRL's trainers
+def run_training(make, # (work folder) -> one of TRL's trainers
         settings: Settings, model_path, folder, # the run's settings; where to start, where to save
         work, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
         **key) -> list[dict]: # what the run depends on besides: its rows, for example
     "Run a trainer to its end and save the weights to keep. Returns the log."
-    place = workspace(work or f"{folder}.work", start=model_identity(model_path), settings=asdict(settings), **key)
+    place = workspace(work or f"{folder}.work", start=model_identity(model_path), settings=asdict(settings),
+                      **key)
     with calm():
         trainer = make(place)
         log = finish(trainer, load_tokenizer(model_path), folder, place)
@@ -583,15 +629,24 @@ def fit(make, # (work folder) -> one of TRL's trainers
 
 # %% ../../nbs/training/shared.ipynb #cb348bfb
 BORROWED = {  # part of another library that it does not promise -> what is done with it here
-    "trl.trainer.utils.FusedCausalLMOutput": "what a model answers when a trainer asks with `fused_lm_head=True`; see `plain_head`",
-    "trl.trainer.dpo_trainer.DPOTrainer._precompute_ref_logps": "where references are cached; see `dataset_of`, and the column `how` of DPO",
-    "trl.trainer.kto_trainer.KTOTrainer._precompute_ref_logps": "where references are cached; see `dataset_of`",
-    "trl.trainer.dpo_trainer.DataCollatorForPreference.torch_call": "batches of pairs, in which DPO masks shared tokens",
-    "trl.trainer.sft_trainer.SFTTrainer._set_signature_columns_if_needed": "columns that reach the collator; `TaskTrainer` adds one",
-    "transformers.trainer.Trainer._prepare_inputs": "a batch on the device of the model; `TaskTrainer` measures with it",
-    "transformers.trainer_callback.PrinterCallback": "prints the log; training is silent without it",
-    "bitsandbytes.nn.modules.has_avx512bf16": "decides that four-bit weights are rearranged; `exact` forbids it",
-    "torch.cpu._is_avx512_bf16_supported": "whether the processor multiplies bfloat16; see `fast_bf16`"}
+    "trl.trainer.utils.FusedCausalLMOutput":
+        "what a model answers when a trainer asks with `fused_lm_head=True`; see `plain_head`",
+    "trl.trainer.dpo_trainer.DPOTrainer._precompute_ref_logps":
+        "where references are cached; see `dataset_of`, and the column `how` of DPO",
+    "trl.trainer.kto_trainer.KTOTrainer._precompute_ref_logps":
+        "where references are cached; see `dataset_of`",
+    "trl.trainer.dpo_trainer.DataCollatorForPreference.torch_call":
+        "batches of pairs, in which DPO masks shared tokens",
+    "trl.trainer.sft_trainer.SFTTrainer._set_signature_columns_if_needed":
+        "columns that reach the collator; `TaskTrainer` adds one",
+    "transformers.trainer.Trainer._prepare_inputs":
+        "a batch on the device of the model; `TaskTrainer` measures with it",
+    "transformers.trainer_callback.PrinterCallback":
+        "prints the log; training is silent without it",
+    "bitsandbytes.nn.modules.has_avx512bf16":
+        "decides that four-bit weights are rearranged; `exact` forbids it",
+    "torch.cpu._is_avx512_bf16_supported":
+        "whether the processor multiplies bfloat16; see `fast_bf16`"}
 
 def borrowed(path: str): # a key of `BORROWED`
     "The part itself; `ImportError` that says what it was for and which version lacks it."

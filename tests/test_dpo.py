@@ -86,6 +86,29 @@ def test_formulas_at_hand_computed_points():
     assert dpo.kto_loss(2., False, 0., 1.) == pytest.approx(0.880797, abs=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_losses_are_stable_for_large_margins(dtype):
+    w = torch.tensor([1e4, -1e4, 0.], dtype=dtype, requires_grad=True)
+    loss = dpo.dpo_loss(w, torch.zeros(3, dtype=dtype), 1.)
+    loss.sum().backward()
+    far = torch.tensor(1e4, dtype=dtype).item()   # bfloat16 has eight bits
+    assert loss.tolist() == pytest.approx([0., far, math.log(2)], rel=1e-2) and loss.dtype == dtype
+    assert w.grad.tolist() == [0., -1., -.5] and loss.isfinite().all()
+    for margin in (1e4, -1e4, 0.): assert dpo.dpo_loss(margin, 0., 1.) == pytest.approx(max(-margin, 0.) + math.log1p(math.exp(-abs(margin))))
+    assert [dpo.robust_loss(m, 0., 1., .2) for m in (1e4, -1e4)] == pytest.approx([-.2e4 / .6, .8e4 / .6])
+    assert [dpo.kto_loss(m, True, 0., 1.) for m in (1e4, -1e4)] == [0., 1.]
+
+
+@pytest.mark.parametrize("change, says", [
+    (dict(beta=0), "beta = 0 is no tie to the reference: give a number above 0"), (dict(sft_weight=-1), "sft_weight = -1 is no weight: give a number from 0"),
+    (dict(tail=-.5), "tail = -0.5 is no weight"), (dict(noise=.5), "noise = 0.5 of the pairs cannot be wrong"), (dict(objective="ppo"), "objective = 'ppo' is unknown"),
+    (dict(lr=-1), "lr = -1 is no learning rate")])
+def test_wrong_settings_are_refused_where_they_are_given(change, says, pairs, tiny, tmp_path):
+    with pytest.raises(ValueError, match=says): dpo.DPOSettings(**change)
+    with pytest.raises(ValueError, match=says): dpo.fit_dpo(pairs, tiny, tmp_path/"model", dpo.DPOSettings(), **change)
+    assert not list(tmp_path.iterdir())
+
+
 def test_sft_weight_is_used_by_its_objective_alone():
     assert dpo.goal("dpo+sft", .1, 7.)["loss_weights"] == [1., 7.]
     assert not any("loss_weights" in dpo.goal(o, .1, 7.) for o in dpo.OBJECTIVES)

@@ -218,6 +218,26 @@ def test_every_tuning_trains_resumes_saves_and_generates(tuning, rows, tiny, tmp
     assert ask["input_ids"].shape[1] < out.shape[1] <= ask["input_ids"].shape[1] + 4
 
 
+@pytest.mark.parametrize("change, says", [
+    (dict(lr=0), "lr = 0 is no learning rate: give a number above 0"), (dict(lr=float("nan")), "lr = nan is no learning rate"),
+    (dict(epochs=0), "epochs = 0 is not a whole number from 1: give one"), (dict(batch=True), "batch = True is not a whole number from 1"),
+    (dict(longest=1.5), "longest = 1.5 is not a whole number from 1"), (dict(rank=0), "rank = 0 is not a whole number from 1"),
+    (dict(seed=-1), "seed = -1 is not a whole number from 0"), (dict(alpha=0), "alpha = 0 is not a number above 0"),
+    (dict(share=2), "share = 2 of the prompts cannot be held out: give a share from 0 to 1"), (dict(min_lr=1), "min_lr = 1 is not between 0 and the peak"),
+    (dict(patience=0), "patience = 0 is not a whole number from 1"), (dict(weighting="case9"), "weighting = 'case9' is unknown"),
+    (dict(weighting="case3", packing=True), "packing = True mixes tasks"), (dict(keep="first"), "keep = 'first' is unknown: use 'best' or 'last'")])
+def test_wrong_settings_are_refused_where_they_are_given(change, says):
+    with pytest.raises(ValueError, match=says) as caught: sft.SFTSettings(**change)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_setting_by_name_goes_before_the_settings(rows, tiny, tmp_path):
+    whole = sft.fit_sft(rows[:12], tiny, tmp_path/"a", sft.SFTSettings(lr=1e-3, epochs=1, batch=4))
+    named = sft.fit_sft(rows[:12], tiny, tmp_path/"b", sft.SFTSettings(lr=1e-3, batch=4), epochs=1)
+    assert whole == named and digest(tmp_path/"a") == digest(tmp_path/"b")
+    with pytest.raises(TypeError, match="epoch"): sft.fit_sft(rows, tiny, tmp_path/"c", epoch=1)
+
+
 def test_unknown_tuning_is_refused_before_anything_is_written(rows, tiny, tmp_path):
     with pytest.raises(ValueError, match="tuning = 'dora' is unknown: use one of full, lora, qlora"):
         sft.fit_sft(rows, tiny, tmp_path/"model", **HOW, tuning="dora")

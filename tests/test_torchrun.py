@@ -104,11 +104,11 @@ def test_two_processes_have_the_losses_of_one(name, given, tmp_path):
     fit = sft.fit_sft if name == "sft" else dpo.fit_dpo
     log = fit(train, base/"model", tmp_path/"one", valid=valid, **HOW[name])
     first = {"sft": None, "dpo": "eval_loss", "kto": "eval_loss"}[name]
-    if first: assert shared.curve(two["logs"][name], first)[1][0] == pytest.approx(shared.curve(log, first)[1][0], abs=1e-4)
+    if first: assert shared.curve(two["logs"][name], first)[1][0] == pytest.approx(shared.curve(log, first)[1][0], rel=1e-3)
     if name == "kto": return   # its reference point is a mean over what each process holds
     steps, losses = shared.curve(log, "loss")
     assert shared.curve(two["logs"][name], "loss")[0] == steps
-    assert shared.curve(two["logs"][name], "loss")[1] == pytest.approx(losses, abs=2e-3)
+    assert shared.curve(two["logs"][name], "loss")[1] == pytest.approx(losses, rel=2e-3), "DPO's SFT term is a mean of each process's mean"
     tok = shared.training_tokenizer(base/"model")
     rows = data["sft"][1]
     say = [shared.log_probabilities(load_model(folder)[0], tok, rows) for folder in (base/name, tmp_path/"one")]

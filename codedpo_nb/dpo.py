@@ -49,7 +49,10 @@ from .world.tasks import reference_tests
 def dpo_loss(w: float | torch.Tensor, # log-ratio of the chosen answer, in nats
              l: float | torch.Tensor, # log-ratio of the rejected answer
              beta: float) -> float | torch.Tensor: # as the log-ratios: a number, or a tensor of their shape
-    "DPO's loss of a pair (Rafailov et al. 2023, equation 7); ln 2 where policy and reference agree. Stable for any margin."
+    """DPO's loss of a pair (Rafailov et al. 2023, equation 7); ln 2 where policy and reference agree.
+
+    Stable for any margin.
+    """
     margin = beta * (w - l)
     return -logsigmoid(margin) if isinstance(margin, torch.Tensor) else float(np.logaddexp(0, -margin))
 
@@ -85,10 +88,11 @@ def goal(objective: str, # a key of `OBJECTIVES`; all but kto also with "+sft"
     "Settings of an objective, for `DPOConfig` or `KTOConfig`; `ValueError`."
     loss, _, term = objective.partition("+")
     if loss not in OBJECTIVES or objective not in (loss, f"{loss}+sft") or objective == "kto+sft":
-        raise ValueError(f"objective = {objective!r} is unknown: use one of {', '.join(OBJECTIVES)}, or one of the first "
-                         "four with +sft")
+        raise ValueError(f"objective = {objective!r} is unknown: use one of {', '.join(OBJECTIVES)}, "
+                         "or one of the first four with +sft")
     if not 0 <= noise < .5:
-        raise ValueError(f"noise = {noise} of the pairs cannot be wrong: give a share from 0 up to, but not including, 0.5")
+        raise ValueError(f"noise = {noise} of the pairs cannot be wrong: give a share from 0 up to, "
+                         "but not including, 0.5")
     common = dict(beta=beta, precompute_ref_log_probs=True)
     if loss == "kto": return common | dict(loss_type="kto")
     more = dict(robust=dict(label_smoothing=noise), length=dict(ld_alpha=tail)).get(loss, {})
@@ -97,7 +101,7 @@ def goal(objective: str, # a key of `OBJECTIVES`; all but kto also with "+sft"
 
 @dataclass(frozen=True)
 class DPOSettings(Settings):
-    "Settings of `fit_dpo`: those of `Settings`, and what the objectives need. `ValueError` for a value that cannot be meant."
+    "Settings of `fit_dpo`: those of `Settings`, and what the objectives need; `ValueError`."
     epochs: int = 1             # passes over the pairs; paper 10, ours
     objective: str = "dpo+sft"  # as in `goal`; DPO with an SFT term is the paper's
     beta: float = .3            # strength of the tie to the reference; not given, ours
@@ -175,20 +179,23 @@ def dpo_trainer(train: list[dict], valid: list[dict], # pairs
         if masked:
             collator = WithoutShared(pad_token_id=tokenizer.pad_token_id, max_length=arguments["max_length"])
             more = dict(data_collator=collator)
-    sets = {f"{part}_dataset": dataset_of(rows, f"{arguments['output_dir']}/data/{part}")
+    place, watching = arguments["output_dir"], [ShowProgress(objective.upper()), *callbacks]
+    sets = {f"{part}_dataset": dataset_of(rows, f"{place}/data/{part}")
             for part, rows in zip(("train", "eval"), data, strict=True)}
     return quiet_trainer(kind(str(model_path), args=config(**arguments), processing_class=tokenizer,
-                      callbacks=[ShowProgress(objective.upper()), *callbacks], **sets, **more, **adapted or {}))
+                              callbacks=watching, **sets, **more, **adapted or {}))
 
 # %% ../nbs/05_dpo.ipynb #6bf43d6c
-def by_token(model, tokenizer, row: dict, answer: str) -> tuple[list[int], list[float]]: # a training tokenizer; a record; its answer's column
+def by_token(model, tokenizer, # a training tokenizer
+             row: dict, answer: str) -> tuple[list[int], list[float]]: # a record; the column of its answer
     "Tokens of an answer, and the log-probability of each given the prompt and those before it."
     (_, said, each), = answer_log_probabilities(model, tokenizer, [row], answer)
     return said.tolist(), each.tolist()
 
 # %% ../nbs/05_dpo.ipynb #ac1eb6ae
 def check_preferences(rows: list[dict], # pairs, or for KTO labelled answers
-                      objective: str, tokenizer, longest: int, # a training tokenizer; most tokens of a prompt with its answer
+                      objective: str, tokenizer, # a training tokenizer
+                      longest: int, # most tokens of a prompt with its answer
                       part: str) -> None: # "training" or "validation"
     "Refuse pairs, or for KTO labelled answers, that cannot be learnt from, naming the rows; `ValueError`."
     single = objective == "kto" and labelled(rows)
@@ -197,7 +204,7 @@ def check_preferences(rows: list[dict], # pairs, or for KTO labelled answers
     check_rows(rows, columns, tokenizer, longest, what)
     if single: check_labels(rows, what, both=part == "training")
 
-def fit_dpo(pairs: list[dict], # preference pairs: task_id, prompt, chosen, rejected, as messages; for kto also answers: prompt, completion, label
+def fit_dpo(pairs: list[dict], # task_id, prompt, chosen, rejected, as messages; for kto also prompt, completion, label
             model_path, # folder or hub name of the model to start from, and to stay near
             folder, # where to save the model
             settings: DPOSettings | None = None, # None: the defaults
@@ -206,10 +213,10 @@ def fit_dpo(pairs: list[dict], # preference pairs: task_id, prompt, chosen, reje
             work = None, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `beta=.1`; they go before `settings`
-    """Optimise a preference objective and save the weights with the lowest validation loss, or the last. Returns the log.
+    """Optimise a preference objective and save the weights with the lowest validation loss, or the last.
 
-    `ValueError` for pairs that cannot be learnt from, naming them, and for settings; `ArtefactError` for a damaged
-    checkpoint; `DiskFullError`.
+    Returns the log. `ValueError` for pairs that cannot be learnt from, naming them, and for settings;
+    `ArtefactError` for a damaged checkpoint; `DiskFullError`.
     """
     s = replace(settings or DPOSettings(), **changes)
     tokenizer, train = training_tokenizer(model_path), [] if pairs is None else list(pairs)
@@ -217,14 +224,15 @@ def fit_dpo(pairs: list[dict], # preference pairs: task_id, prompt, chosen, reje
     if valid is not None: check_preferences(valid := list(valid), s.objective, tokenizer, s.longest, "validation")
     else: train, valid = split_by_task(train, s.share, s.seed)
     if s.objective == "kto" and labelled(train): check_labels(train, "set of training answers")
-    train, held = (trainer_columns(part, ["prompt", "chosen", "rejected", "completion", "label"]) for part in (train, valid))
+    columns = ["prompt", "chosen", "rejected", "completion", "label"]
+    train, held = (trainer_columns(part, columns) for part in (train, valid))
     def trainer(place):
         target = goal(s.objective, s.beta, s.sft_weight, s.noise, s.tail)
         # with four-bit weights TRL would compute references before `exact` takes care of the weights
         if s.tuning == "qlora": target |= dict(precompute_ref_log_probs=False)
-        return dpo_trainer(train, held, model_path, tokenizer, s.objective, trainer_arguments(place, len(train), s) | target,
-                           s.seed, [Watch(watch or {}, tokenizer), *callbacks], s.masked,
-                           adapter(s.tuning, s.seed, s.rank, s.alpha))
+        arguments, watching = trainer_arguments(place, len(train), s) | target, Watch(watch or {}, tokenizer)
+        return dpo_trainer(train, held, model_path, tokenizer, s.objective, arguments, s.seed,
+                           [watching, *callbacks], s.masked, adapter(s.tuning, s.seed, s.rank, s.alpha))
     return run_training(trainer, s, model_path, folder, work, train=train, valid=held, watch=watch)
 
 # %% ../nbs/05_dpo.ipynb #9b271f29
@@ -238,12 +246,13 @@ def held_out(tasks: list[dict], # records with `chain`, of which the reference t
 def look_at(model, reference, tokenizer, # policy; what it is compared with; a training tokenizer
             tasks: list[dict], n: int, seed: int, # of `held_out`; answers to each
             longest: int = 128) -> dict[str, list[float]]: # most new tokens
-    """What a model writes, one number a task: pass rate, share that does not parse, tokens, log-ratio to the reference in nats.
+    """What a model writes, one number a task, each a mean over its answers.
 
-    All are means over the answers.
+    Pass rate, share that does not parse, tokens, and log-ratio to the reference, in nats.
     """
     with torch.random.fork_rng():
-        said = sample(model, tokenizer, [t["prompt"] for t in tasks], n=n, longest=longest, seed=seed, purpose="watched answers")
+        said = sample(model, tokenizer, [t["prompt"] for t in tasks], n=n, longest=longest, seed=seed,
+                      purpose="watched answers")
     answers = [a for all_ in said for a in all_]
     asked = [t for t, all_ in zip(tasks, said, strict=True) for _ in all_]
     rows = [dict(prompt=[dict(role="user", content=t["prompt"])], completion=[dict(role="assistant", content=a)])
@@ -251,7 +260,8 @@ def look_at(model, reference, tokenizer, # policy; what it is compared with; a t
     codes = list(map(extract_code, answers))
     verdicts = sandbox.run(codes, [t["tests"] for t in asked]).verdicts
     kl = np.subtract(*(log_probabilities(m, tokenizer, rows) for m in (model, reference)))
-    found = dict(passed=[all(v == "pass" for v in row) for row in verdicts], syntax=[not syntax.parses(c) for c in codes],
+    found = dict(passed=[all(v == "pass" for v in row) for row in verdicts],
+                 syntax=[not syntax.parses(c) for c in codes],
                  tokens=[len(tokenizer(a, add_special_tokens=False).input_ids) for a in answers], kl=kl)
     return {k: np.reshape(v, (len(tasks), n)).mean(1).round(4).tolist() for k, v in found.items()}
 

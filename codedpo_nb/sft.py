@@ -73,12 +73,15 @@ def sft_trainer(train: list[dict], valid: list[dict], # rows: prompt, completion
                 **adapted) -> SFTTrainer: # from `adapter`
     "The trainer of `fit_sft`."
     names = sorted({r["task"] for r in train}) if weighting else []
-    def columns(r): return dict(prompt=r["prompt"], completion=r["completion"]) | (dict(task=names.index(r["task"])) if weighting else {})
-    kind = functools.partial(multitask.TaskTrainer, names=names, weighting=weighting) if weighting else SFTTrainer
-    data = {f"{part}_dataset": dataset_of([columns(r) for r in rows], f"{arguments['output_dir']}/data/{part}")
+    def columns(r):
+        number = dict(task=names.index(r["task"])) if weighting else {}
+        return dict(prompt=r["prompt"], completion=r["completion"]) | number
+    by_task = functools.partial(multitask.TaskTrainer, names=names, weighting=weighting)
+    place, watching = arguments["output_dir"], [ShowProgress("SFT"), Watch(watch or {}, tokenizer), *callbacks]
+    data = {f"{part}_dataset": dataset_of([columns(r) for r in rows], f"{place}/data/{part}")
             for part, rows in (("train", train), ("eval", valid))}
-    return quiet_trainer(kind(str(model_path), SFTConfig(**arguments), processing_class=tokenizer,
-                      callbacks=[ShowProgress("SFT"), Watch(watch or {}, tokenizer), *callbacks], **data, **adapted))
+    return quiet_trainer((by_task if weighting else SFTTrainer)(
+        str(model_path), SFTConfig(**arguments), processing_class=tokenizer, callbacks=watching, **data, **adapted))
 
 # %% ../nbs/04_sft.ipynb #836d2970
 def packed_sequences(rows: list[dict], tokenizer, longest: int) -> int: # as in `fit_sft`
@@ -96,32 +99,34 @@ def check_weighting(weighting: str | None, packing: bool) -> None: # as in `SFTS
     if weighting not in multitask.WEIGHTINGS:
         raise ValueError(f"weighting = {weighting!r} is unknown: use one of {', '.join(multitask.WEIGHTINGS)}")
     if packing:
-        raise ValueError("packing = True mixes tasks in one sequence, so they cannot be weighted: leave out one of packing "
-                         "and weighting")
+        raise ValueError("packing = True mixes tasks in one sequence, so they cannot be weighted: "
+                         "leave out one of packing and weighting")
 
 def check_tasks(train: list[dict], valid: list[dict], weighting: str) -> None: # as in `fit_sft`
     "Refuse rows whose tasks cannot be weighted; `ValueError`."
     for rows, what in ((train, "training"), (valid, "validation")):
         need = f"The {what} rows need the name of their task for weighting = {weighting!r}"
         refuse_rows(rows, lambda r: not r.get("task"), f"{need}, but it is missing in {{}}: add `task`")
-        refuse_rows(rows, lambda r: not isinstance(r["task"], str), f"{need}, but it is no text in {{}}: write it as text")
+        refuse_rows(rows, lambda r: not isinstance(r["task"], str),
+                    f"{need}, but it is no text in {{}}: write it as text")
     apart = {r["task"] for r in train} ^ {r["task"] for r in valid}
     if apart:
-        raise ValueError(f"Tasks {', '.join(sorted(apart))} are not both in the training and in the validation part: "
-                         "hold out more prompts")
+        raise ValueError(f"Tasks {', '.join(sorted(apart))} are not both in the training and in the validation "
+                         "part: hold out more prompts")
 
 # %% ../nbs/04_sft.ipynb #cc3c498b
 @dataclass(frozen=True)
 class SFTSettings(Settings):
-    "Settings of `fit_sft`: those of `Settings`, and three that only SFT has. `ValueError` for a value that cannot be meant."
+    "Settings of `fit_sft`: those of `Settings`, and three that only SFT has; `ValueError`."
     patience: int | None = None   # stop after so many validations without a new minimum; None: never, ours
-    packing: bool = False         # several rows in one sequence of `longest` tokens, `batch` sequences a step; ours
-    weighting: str | None = None  # of tasks (the rows' column `task`), one of `multitask.WEIGHTINGS`; None: tokens alike
+    packing: bool = False         # several rows in a sequence of `longest` tokens, `batch` of these a step; ours
+    weighting: str | None = None  # of tasks (column `task`), one of `multitask.WEIGHTINGS`; None: tokens alike
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.patience is not None and not (isinstance(self.patience, int) and self.patience > 0):
-            raise ValueError(f"patience = {self.patience!r} is not a whole number from 1: give one, or None to never stop")
+            raise ValueError(f"patience = {self.patience!r} is not a whole number from 1: give one, "
+                             "or None to never stop")
         check_weighting(self.weighting, self.packing)
 
 def fit_sft(rows: list[dict], # records with prompt and completion, as messages, and task_id
@@ -133,10 +138,10 @@ def fit_sft(rows: list[dict], # records with prompt and completion, as messages,
             work = None, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `lr=1e-5`; they go before `settings`
-    """Fine-tune on completions only and save the weights with the lowest validation loss, or the last. Returns the log.
+    """Fine-tune on completions only and save the weights with the lowest validation loss, or the last.
 
-    `ValueError` for rows that cannot be learnt from, naming them, and for settings; `ArtefactError` for a damaged
-    checkpoint; `DiskFullError`.
+    Returns the log. `ValueError` for rows that cannot be learnt from, naming them, and for settings;
+    `ArtefactError` for a damaged checkpoint; `DiskFullError`.
     """
     s = replace(settings or SFTSettings(), **changes)
     columns, tokenizer = ["prompt", "completion"], training_tokenizer(model_path)
@@ -148,8 +153,8 @@ def fit_sft(rows: list[dict], # records with prompt and completion, as messages,
     train, held = (trainer_columns(part, [*columns, "task"]) for part in (rows, valid))
     def trainer(place):
         n = packed_sequences(train, tokenizer, s.longest) if s.packing else len(train)
-        arguments = trainer_arguments(place, n, s) | dict(packing=s.packing, eval_packing=False) | stopping(s.patience)
+        own = dict(packing=s.packing, eval_packing=False) | stopping(s.patience)
         stop = [EarlyStoppingCallback(s.patience)] if s.patience else []
-        return sft_trainer(train, held, model_path, tokenizer, arguments, watch, [*callbacks, *stop], s.weighting,
-                           **adapter(s.tuning, s.seed, s.rank, s.alpha))
+        return sft_trainer(train, held, model_path, tokenizer, trainer_arguments(place, n, s) | own, watch,
+                           [*callbacks, *stop], s.weighting, **adapter(s.tuning, s.seed, s.rank, s.alpha))
     return run_training(trainer, s, model_path, folder, work, rows=train, valid=held, watch=watch)

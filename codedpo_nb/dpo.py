@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ def robust_loss(w: float, l: float, beta: float, # log-ratios
     "Robust DPO's loss of a pair (Chowdhury et al. 2024, equation 12): its mean over pairs turned round at random with `noise` is that of DPO without noise."
     return ((1 - noise) * dpo_loss(w, l, beta) - noise * dpo_loss(l, w, beta)) / (1 - 2 * noise)
 
-def controlled(each: list, # log-probability of each token of an answer
+def controlled(each: list[float], # log-probability of each token of an answer
                other: int, # tokens of the other answer
                tail: float) -> float:
     "Length-controlled log-probability (LD-DPO, Liu et al. 2024): tokens past the length of the other answer count `tail` times."
@@ -70,7 +71,7 @@ def controlled(each: list, # log-probability of each token of an answer
 
 # %% ../nbs/05_dpo.ipynb #580f5b75
 def ipo_loss(w: float, l: float, # log-ratios
-             beta: float, tokens: tuple) -> float: # tokens of the chosen and of the rejected answer
+             beta: float, tokens: tuple[int, int]) -> float: # tokens of the chosen and of the rejected answer
     "IPO's loss of a pair (Azar et al. 2023, equation 17), with the log-ratios per token, as TRL has it."
     return (w / tokens[0] - l / tokens[1] - 1 / (2 * beta)) ** 2
 
@@ -151,7 +152,7 @@ def parts(first: list, second: list) -> list: # tokens of two answers
 # %% ../nbs/05_dpo.ipynb #d0380cfb
 class WithoutShared(DataCollatorForPreference):
     "TRL's collator, with the tokens that both answers share after their first difference out of the loss."
-    def torch_call(self, examples):
+    def torch_call(self, examples: list[dict]) -> dict:
         batch, n = super().torch_call(examples), len(examples)
         for i, e in enumerate(examples):
             for row, (x, y) in ((i, ("chosen_ids", "rejected_ids")), (n + i, ("rejected_ids", "chosen_ids"))):
@@ -161,11 +162,11 @@ class WithoutShared(DataCollatorForPreference):
 
 # %% ../nbs/05_dpo.ipynb #43626bd0
 def dpo_trainer(train: list[dict], valid: list[dict], # pairs
-                model_path, tokenizer, # folder or hub name; a training tokenizer
+                model_path: str | Path, tokenizer, # folder or hub name; a training tokenizer
                 objective: str, arguments: dict, # as in `goal`; of `goal` and `trainer_arguments`
                 seed: int = 0, callbacks: Sequence = (), # of the order of KTO's rows; further callbacks
                 masked: bool = False, # as `WithoutShared`
-                adapted: dict | None = None): # of `adapter`
+                adapted: dict | None = None) -> DPOTrainer | KTOTrainer: # of `adapter`
     "The trainer of `fit_dpo`: a `DPOTrainer`, or a `KTOTrainer` on twice as many rows a step."
     more, kind, config = {}, DPOTrainer, DPOConfig
     if objective == "kto":
@@ -205,12 +206,12 @@ def check_preferences(rows: list[dict], # pairs, or for KTO labelled answers
     if single: check_labels(rows, what, both=part == "training")
 
 def fit_dpo(pairs: list[dict], # task_id, prompt, chosen, rejected, as messages; for kto also prompt, completion, label
-            model_path, # folder or hub name of the model to start from, and to stay near
-            folder, # where to save the model
+            model_path: str | Path, # folder or hub name of the model to start from, and to stay near
+            folder: str | Path, # where to save the model
             settings: DPOSettings | None = None, # None: the defaults
             *, valid: list[dict] | None = None, # validation pairs; None: `settings.share` of the prompts
             watch: dict[str, list[dict]] | None = None, # groups for `Watch`
-            work = None, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
+            work: str | Path | None = None, # of the checkpoints, kept to resume; None: beside `folder`, for now
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `beta=.1`; they go before `settings`
     """Optimise a preference objective and save the weights with the lowest validation loss, or the last.
@@ -268,8 +269,8 @@ def look_at(model, reference, tokenizer, # policy; what it is compared with; a t
 # %% ../nbs/05_dpo.ipynb #ad63e612
 class Sampled(TrainerCallback):
     "Adds `{step, sampled: look_at(...)}` to the trainer's log, from the start to the end."
-    def __init__(self, tasks: list, n: int, points: int, # of `held_out`; answers to each; how often
-                 start, seed: int = 0, longest: int = 128): # folder of the reference; of the answers; most new tokens
+    def __init__(self, tasks: list[dict], n: int, points: int, # of `held_out`; answers to each; how often
+                 start: str | Path, seed: int = 0, longest: int = 128): # folder of the reference; of the answers; most new tokens
         self.tasks, self.n, self.points, self.start, self.seed, self.longest, self.reference = tasks, n, points, start, seed, longest, None
     def on_evaluate(self, args, state, control, model=None, **kwargs):
         last = -(-state.max_steps // args.eval_steps)
@@ -281,13 +282,14 @@ class Sampled(TrainerCallback):
         state.log_history.append(dict(step=state.global_step, sampled=look_at(model, self.reference, training_tokenizer(self.start), self.tasks, self.n, self.seed, self.longest)))
         model.train(training)
 
-def sampled_curves(log: list, rng) -> list:
+def sampled_curves(log: list[dict], rng: np.random.Generator) -> list[dict]:
     "For every quantity and step: `{quantity, step, n, mean, low, high}`, with 95 % bootstrap intervals over tasks."
     found = [(k, row["step"], values) for row in log if "sampled" in row for k, values in row["sampled"].items()]
     return [dict(quantity=k, step=s, n=len(v), **dict(zip(("mean", "low", "high"), bootstrap(v, rng), strict=True))) for k, s, v in found]
 
 # %% ../nbs/05_dpo.ipynb #b94839f1
-def part_changes(model, reference, tokenizer, pairs: list) -> list: # policy and what it is compared with; a training tokenizer
+def part_changes(model, reference, # policy and what it is compared with
+                 tokenizer, pairs: list[dict]) -> list[dict]: # a training tokenizer
     "For each pair, side and part of the answer: `{side, part, tokens, change}`, in nats."
     rows = []
     for p in pairs:
@@ -300,7 +302,7 @@ def part_changes(model, reference, tokenizer, pairs: list) -> list: # policy and
     return rows
 
 # %% ../nbs/05_dpo.ipynb #178a7581
-def nearest_pairs(pairs: list, verified: list) -> list: # prompts of stage 02
+def nearest_pairs(pairs: list[dict], verified: list[dict]) -> list[dict]: # prompts of stage 02
     "The pairs; in those of correctness the rejected side is the program most like the chosen one among those that fail a test which it passes."
     known, out = {v["task_id"]: v for v in verified}, []
     for p in pairs:
@@ -313,7 +315,8 @@ def nearest_pairs(pairs: list, verified: list) -> list: # prompts of stage 02
         out.append(p | dict(rejected=[dict(role="assistant", content=v["solutions"][j])], rejected_index=j))
     return out
 
-def on_policy_pairs(pairs: list, verified: list, model, tokenizer, n: int, seed: int) -> list: # prompts of stage 02; who writes; answers a prompt
+def on_policy_pairs(pairs: list[dict], verified: list[dict], # prompts of stage 02
+                    model, tokenizer, n: int, seed: int) -> list[dict]: # who writes; answers a prompt
     "The pairs; those of correctness are replaced by two answers of the model, of which one passes all tests that the chosen one passed. Left out where there are none."
     known, mine = {v["task_id"]: v for v in verified}, [p for p in pairs if p["kind"] == "correctness"]
     said = sample(model, tokenizer, [known[p["task_id"]]["prompt"] for p in mine], n=n, seed=seed, purpose="on-policy pairs")
@@ -328,7 +331,7 @@ def on_policy_pairs(pairs: list, verified: list, model, tokenizer, n: int, seed:
     return out
 
 # %% ../nbs/05_dpo.ipynb #b0270328
-def remedies(beta: float, lr: float) -> dict: # of DPO alone
+def remedies(beta: float, lr: float) -> dict[str, dict]: # of DPO alone
     "Remedy -> what it changes: settings of `fit_dpo`, and `data`, the kind of pairs."
     plain = dict(objective="dpo", beta=beta, lr=lr)
     weights = {f"SFT weight {w:g}": plain | dict(objective="dpo+sft", sft_weight=float(w)) for w in (1, 5, 20)}

@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from datasets import Dataset
 from transformers import EarlyStoppingCallback
@@ -66,7 +67,7 @@ def fastest_rows(verified: list, # prompts of stage 02
 
 # %% ../nbs/04_sft.ipynb #18f4dbe3
 def sft_trainer(train: list[dict], valid: list[dict], # rows: prompt, completion; with a weighting also task
-                model_path, tokenizer, # folder or hub name; a training tokenizer
+                model_path: str | Path, tokenizer, # folder or hub name; a training tokenizer
                 arguments: dict, # of `SFTConfig`, as from `trainer_arguments`
                 watch: dict | None = None, callbacks: Sequence = (), # groups for `Watch`; further callbacks
                 weighting: str | None = None, # one of `multitask.WEIGHTINGS`
@@ -130,12 +131,12 @@ class SFTSettings(Settings):
         check_weighting(self.weighting, self.packing)
 
 def fit_sft(rows: list[dict], # records with prompt and completion, as messages, and task_id
-            model_path, # folder or hub name of the model to start from
-            folder, # where to save the model
+            model_path: str | Path, # folder or hub name of the model to start from
+            folder: str | Path, # where to save the model
             settings: SFTSettings | None = None, # None: the defaults
             *, valid: list[dict] | None = None, # validation rows; None: `settings.share` of the prompts
             watch: dict[str, list[dict]] | None = None, # groups for `Watch`
-            work = None, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
+            work: str | Path | None = None, # of the checkpoints, kept to resume; None: beside `folder`, for now
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `lr=1e-5`; they go before `settings`
     """Fine-tune on completions only and save the weights with the lowest validation loss, or the last.

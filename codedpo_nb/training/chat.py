@@ -31,7 +31,7 @@ def blank(text: str) -> bool:
     "Is there nothing to be seen in a text?"
     return not any(c.isprintable() and not c.isspace() for c in text)
 
-def broken(value) -> bool: # a text, or lists and objects of texts
+def broken(value: object) -> bool: # a text, or lists and objects of texts
     "Does it hold half a character anywhere?"
     todo = [value]
     while todo:
@@ -54,7 +54,7 @@ def turn(i: int, # number of the turn, from 1
     return dict(role=ROLES[said["role"]], content=said["content"])
 
 # %% ../../nbs/training/chat.ipynb #6f53bcf0
-def conversation(turns) -> list: # list of {role, content}
+def conversation(turns: list[dict]) -> list[dict]: # list of {role, content}
     "The turns with standard roles, if they alternate and end with the assistant; else `ChatError`."
     if not isinstance(turns, list): raise ChatError(f"the rounds are {type(turns).__name__}, should be a list")
     if not turns: raise ChatError("there are no rounds")
@@ -71,7 +71,7 @@ def conversation(turns) -> list: # list of {role, content}
 PAIRS = {"prompt": "completion", "instruction": "output"}
 
 # %% ../../nbs/training/chat.ipynb #40b2d002
-def messages_of(row: dict) -> list: # a row of training data in any of the formats
+def messages_of(row: dict) -> list[dict]: # a row of training data in any of the formats
     "The conversation in a row: `[{role, content}, ...]`."
     for key in ("chat_rounds", "messages"):
         if key in row: return conversation(row[key])
@@ -92,7 +92,7 @@ def line_of(raw: bytes) -> dict:
     return {k: v for k, v in row.items() if k != "chat_rounds"} | dict(messages=messages_of(row))
 
 # %% ../../nbs/training/chat.ipynb #536e95df
-def read_chats(path) -> list: # .jsonl or .jsonl.gz
+def read_chats(path: str | Path) -> list[dict]: # .jsonl or .jsonl.gz
     "Rows of a file, each with `messages` and a `task_id` (its own, or file name and line)."
     path, rows = Path(path), []
     if not path.is_file(): raise ChatError(f"{shown(path)} does not exist; give a .jsonl file")
@@ -135,7 +135,8 @@ def deal(rows: list, sizes: list) -> list: # rows with messages; how many go to 
 
 # %% ../../nbs/training/chat.ipynb #32833106
 def read_tasks(folders: list, # one folder a task
-               shares: str="98,2,0", seed: int=0) -> dict:
+               shares: str="98,2,0", # of training, validation and test rows
+               seed: int=0) -> dict[str, list[dict]]:
     "`{train, valid, test}`: rows as from `read_chats`, with the folder's name as `task`."
     out, names = dict(train=[], valid=[], test=[]), [Path(f).name for f in folders]
     for name, folder in zip(names, map(Path, folders), strict=True):
@@ -149,7 +150,7 @@ def read_tasks(folders: list, # one folder a task
     return out
 
 # %% ../../nbs/training/chat.ipynb #fcce2d1e
-def exchanges(rows: list) -> list: # rows with messages
+def exchanges(rows: list[dict]) -> list[dict]: # rows with messages
     "One row of prompt and completion, both lists of messages, for each turn of the assistant; other columns are kept."
     return [{k: v for k, v in row.items() if k != "messages"} | dict(prompt=row["messages"][:i], completion=[said])
             for row in rows for i, said in enumerate(row["messages"]) if said["role"] == "assistant"]
@@ -167,8 +168,8 @@ def chatml(tokenizer) -> int: # changed in place
     return added
 
 # %% ../../nbs/training/chat.ipynb #499dfd3f
-def chat_model(path, # folder or hub name of a causal model, base or chat
-               folder): # where to save the copy
+def chat_model(path: str | Path, # folder or hub name of a causal model, base or chat
+               folder: str | Path) -> str | Path: # where to save the copy
     "A copy of a model that speaks ChatML: template, end token and, where tokens are new, rows of embeddings. Returns `folder`."
     from codedpo_nb.world.model import end_tokens, load_model, save_model
     model, tokenizer = load_model(path)
@@ -181,7 +182,7 @@ def chat_model(path, # folder or hub name of a causal model, base or chat
     return folder
 
 # %% ../../nbs/training/chat.ipynb #5b507b74
-def learnt(trainer, tokenizer) -> list:
+def learnt(trainer, tokenizer) -> list[list[str]]: # one of TRL's
     "The texts that a trainer learns, one list of unmasked stretches for each row of its training data."
     out = []
     for batch in trainer.get_train_dataloader():
@@ -194,8 +195,8 @@ def learnt(trainer, tokenizer) -> list:
     return out
 
 # %% ../../nbs/training/chat.ipynb #f8fa1eba
-def check_length(rows: list, # rows with messages
-                 tokenizer, longest: int): # most tokens of a conversation
+def check_length(rows: list[dict], # rows with messages
+                 tokenizer, longest: int) -> None: # most tokens of a conversation
     "Refuse rows that a trainer would cut; `ChatError` names them."
     texts = tokenizer.apply_chat_template([r["messages"] for r in rows], tokenize=False)
     long = [(r.get("task_id", f"row {i}"), n) for i, (r, ids) in enumerate(zip(rows, tokenizer(texts, add_special_tokens=False).input_ids, strict=True), 1)
@@ -303,7 +304,7 @@ def mft_given(given: dict) -> dict: # the file's object
     return given
 
 # %% ../../nbs/training/chat.ipynb #3170fab2
-def mft_settings(path) -> dict: # a JSON file
+def mft_settings(path: str | Path) -> dict: # a JSON file
     "Settings from a configuration of MFTCoder, under the names of this project (`KEYS`); what has no effect is in `unused`."
     path = Path(path)
     try: given = mft_given(json.loads(path.read_text(encoding="utf-8")))

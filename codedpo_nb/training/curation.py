@@ -10,7 +10,9 @@ __all__ = ['alpaca', 'repeated', 'shingles', 'alike', 'near_duplicates', 'langua
 # %% ../../nbs/training/curation.ipynb #476163b8
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from ..syntax import parses
 from ..world.sampling import extract_code
 
 # %% ../../nbs/training/curation.ipynb #743763cc
-def alpaca(path) -> list: # a file of instruction, input and output
+def alpaca(path: str | Path) -> list[dict]: # a file of instruction, input and output
     "Rows of prompt and answer; the input follows the instruction after a blank line."
     try: return [dict(prompt=row["instruction"] + (f"\n\n{row['input']}" if row.get("input") else ""), answer=row["output"]) for _, row in read_rows(path)]
     except KeyError as error: raise BenchmarkError(f"{path} has a row without the key {error}: give a file of instruction, input and output") from None
@@ -32,7 +34,7 @@ def row_text(row: dict) -> str: # with prompt and answer
     return f"{row['prompt']}\n{row['answer']}"
 
 # %% ../../nbs/training/curation.ipynb #d293056a
-def repeated(rows: list) -> list:
+def repeated(rows: list[dict]) -> list:
     "Reasons: which earlier row has the same words in request and answer."
     first = {}
     seen = [first.setdefault(" ".join(row_text(row).split()), i) for i, row in enumerate(rows)]
@@ -164,7 +166,7 @@ def exams(folder=None) -> tuple: # CODEDPO_DATA by default
     return problems, missing
 
 # %% ../../nbs/training/curation.ipynb #677c55d9
-def failing(rows: list, # those with `tests`, a list of code, are run
+def failing(rows: list[dict], # those with `tests`, a list of code, are run
             **how) -> list: # `pool`, `limits` ... of `sandbox.run`
     "Reasons: the first verdict of an answer on its own tests that is not a pass."
     from codedpo_nb import sandbox
@@ -175,8 +177,8 @@ def failing(rows: list, # those with `tests`, a list of code, are run
 
 # %% ../../nbs/training/curation.ipynb #cc1b862e
 def answer_loss(model, tokenizer, # any causal model of Hugging Face and its tokenizer
-                prompts: list, answers: list,
-                batch: int=8) -> list: # answers at a time
+                prompts: list[str], answers: list[str],
+                batch: int=8) -> list[float]: # answers at a time
     "Mean loss of each answer's tokens and its end token, in nats a token."
     from torch.nn.functional import cross_entropy
 
@@ -188,7 +190,7 @@ def answer_loss(model, tokenizer, # any causal model of Hugging Face and its tok
     for i, logits, tokens in answer_logits(model, texts, list(map(len, ask)), batch): out[i] = cross_entropy(logits.float(), tokens).item()
     return out
 
-def difficulty(model, tokenizer, rows: list, batch: int=8) -> list:
+def difficulty(model, tokenizer, rows: list[dict], batch: int=8) -> list[float]:
     "Instruction-following difficulty of each row."
     answers = [row["answer"] for row in rows]
     given, alone = (answer_loss(model, tokenizer, prompts, answers, batch) for prompts in ([row["prompt"] for row in rows], [""] * len(rows)))
@@ -212,9 +214,9 @@ def quotas(sizes: dict, # stratum -> rows in it
 
 # %% ../../nbs/training/curation.ipynb #4ad5cfbc
 def pick(rows: list, k: int,
-         stratum, # row -> name of its stratum
-         rng, # numpy generator
-         worth=None) -> list: # row -> number, the highest are taken; None: by chance
+         stratum: Callable, # row -> name of its stratum
+         rng: np.random.Generator,
+         worth: Callable | None=None) -> list[int]: # row -> number, the highest are taken; None: by chance
     "Indices of `k` rows, in their order."
     if not 0 < k <= len(rows): raise ValueError(f"{k} rows of {len(rows)} cannot be picked: ask for 1 to {len(rows)}")
     members = defaultdict(list)
@@ -223,7 +225,8 @@ def pick(rows: list, k: int,
     wanted = quotas({name: len(found) for name, found in members.items()}, k)
     return sorted(i for name, found in members.items() for i in found[:wanted[name]])
 
-def left_out(rows: list, k: int, stratum, rng, worth=None) -> list:
+def left_out(rows: list[dict], k: int, # as in `pick`
+             stratum: Callable, rng: np.random.Generator, worth: Callable | None=None) -> list:
     "Reasons: rows that `pick` did not take. Fewer than `k` rows stay as they are."
     taken = set(pick(rows, min(k, len(rows)), stratum, rng, worth)) if rows else ()
     return [None if i in taken else "not picked" for i in range(len(rows))]
@@ -251,7 +254,7 @@ def funnel(rows: list, # with prompt and answer
     return rows, report
 
 # %% ../../nbs/training/curation.ipynb #d45abbf8
-def funnel_figure(report: list): # from `funnel`
+def funnel_figure(report: list[dict]): # from `funnel`; the figure
     "A bar a step: what stays, and beside it what was removed with an example."
     import matplotlib.pyplot as plt
     fig, ax = plt.subplots(figsize=(6.8, .42 * len(report) + .9))

@@ -99,7 +99,7 @@ def plan(config, # a transformers configuration, or its dict
          length: int, batch: int = 1, # tokens of a sequence; sequences a step
          tuning: str = "lora", rank: int = 16, # "full", "lora" or "qlora", as in `shared.adapter`
          checkpointing: bool = True, gpu: bool = True, # recompute activations; bfloat16 on a GPU, or float32 on a processor
-         answers: int = None) -> dict: # tokens of a step that are learnt; None: all
+         answers: int | None = None) -> dict[str, int]: # tokens of a step that are learnt; None: all
     "Bytes of a training step by part, at its worst moment. AdamW in float32; padded to `length`, without gradient accumulation."
     if tuning not in ("full", "lora", "qlora"): raise ValueError(f"tuning = {tuning!r} is unknown: use one of full, lora, qlora")
     s, size, tokens = shape(config), 2 if gpu else 4, length * batch
@@ -109,8 +109,8 @@ def plan(config, # a transformers configuration, or its dict
 # %% ../../nbs/training/memory.ipynb #f97e1dcd
 PARTS = ("weights", "adapter", "optimizer", "gradients", "activations", "last layer", "context")
 
-def bars(plans: dict, # name -> `plan`
-         limit: float = None): # megabytes, drawn as a line
+def bars(plans: dict[str, dict], # name -> `plan`
+         limit: float | None = None): # megabytes, drawn as a line
     "A figure with a stacked bar for each plan, in megabytes (10^6 bytes)."
     import matplotlib.pyplot as plt
     fig, ax = plt.subplots(figsize=(7, .9 + .36 * len(plans)))

@@ -6,15 +6,17 @@
 __all__ = ['WEIGHTINGS', 'WARM_UP', 'task_loss', 'slopes', 'self_paced', 'coba', 'weights_now', 'TaskTrainer']
 
 # %% ../../nbs/training/multitask.ipynb #918440b9
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from trl import SFTTrainer
 
 # %% ../../nbs/training/multitask.ipynb #23c49c94
-def task_loss(losses, mask, # (rows, tokens): loss of each token; which tokens count
-              tasks, # (rows,): number of each row's task
+def task_loss(losses: torch.Tensor, mask: torch.Tensor, # (rows, tokens): loss of each token; which tokens count
+              tasks: torch.Tensor, # (rows,): number of each row's task
               case: int, # 1 to 4
-              weights=None): # one for each task; None: all alike. Read in cases 3 and 4
+              weights: Sequence[float] | np.ndarray | None=None) -> torch.Tensor: # one for each task; None: all alike. Read in cases 3 and 4
     "A batch's loss by MFTCoder's `case`; tasks that the batch lacks do not count."
     total, count = (losses * mask).sum(1), mask.sum(1)
     if case == 1: return total.sum() / count.sum()
@@ -25,8 +27,8 @@ def task_loss(losses, mask, # (rows, tokens): loss of each token; which tokens c
     return (w * each).sum() / w.sum()
 
 # %% ../../nbs/training/multitask.ipynb #2eb53869
-def slopes(history, # (steps, tasks): validation losses
-           window: int): # values to look at
+def slopes(history: Sequence, # (steps, tasks): validation losses
+           window: int) -> np.ndarray: # values to look at
     "Slope of each task's loss at every step but the first, over at most `window` values: `(steps - 1, tasks)`."
     history, out = np.asarray(history, float), []
     for end in range(2, len(history) + 1):
@@ -47,13 +49,13 @@ def over_mean(x, axis=None):
     return np.divide(x, scale, out=np.zeros_like(x), where=scale > 0)
 
 # %% ../../nbs/training/multitask.ipynb #ef6bbdc8
-def self_paced(history, window: int = 100, sharpness: float = 50.) -> np.ndarray: # as in `slopes`; MFTCoder's values
+def self_paced(history: Sequence, window: int = 100, sharpness: float = 50.) -> np.ndarray: # as in `slopes`; MFTCoder's values
     "Weights of tasks, which add up to one."
     n = over_mean(slopes(history, window)[-1])
     return softmax(sharpness * softmax(n) * -n)
 
 # %% ../../nbs/training/multitask.ipynb #bbc6b65f
-def coba(history, # (steps, tasks): validation losses, from the first step on
+def coba(history: Sequence, # (steps, tasks): validation losses, from the first step on
          window: int = 200, tau: float = 5.) -> np.ndarray: # values of a slope; temperature of the divergence factor. MFTCoder's values
     "Weights of tasks, which add up to one; none is below a tenth of an equal share (Gong et al. 2024, equations 3 to 7)."
     ratio = np.asarray(history, float) / np.asarray(history[0], float)
@@ -69,7 +71,7 @@ def coba(history, # (steps, tasks): validation losses, from the first step on
 WEIGHTINGS = {**{f"case{i}": i for i in (1, 2, 3, 4)}, "selfpaced": 3, "coba": 3}  # and the case whose weights they are
 WARM_UP = 100  # most steps of equal weights before `coba` and `selfpaced` begin, MFTCoder's value
 
-def weights_now(weighting: str, history: list, # one of `WEIGHTINGS`; validation losses so far
+def weights_now(weighting: str, history: Sequence, # one of `WEIGHTINGS`; validation losses so far
                 tasks: int, warm_up: int = WARM_UP) -> np.ndarray: # number of tasks
     "Weights for the next step. Slopes go over the last `warm_up` losses, or twice as many for `coba`."
     warm_up = max(2, warm_up)
@@ -87,7 +89,7 @@ class WithTask:
 # %% ../../nbs/training/multitask.ipynb #9c8052e3
 class TaskTrainer(SFTTrainer):
     "TRL's trainer with the loss of `task_loss`. Its data sets have a column `task`, a number; every batch is whole (no accumulation)."
-    def __init__(self, *args, names: list, weighting: str, **kwargs): # names of the tasks; one of `WEIGHTINGS`
+    def __init__(self, *args, names: list[str], weighting: str, **kwargs): # names of the tasks; one of `WEIGHTINGS`
         super().__init__(*args, **kwargs)
         self.names, self.weighting, self.data_collator, self.probes = names, weighting, WithTask(self.data_collator), None
 
@@ -95,7 +97,7 @@ class TaskTrainer(SFTTrainer):
         super()._set_signature_columns_if_needed()
         if "task" not in self._signature_columns: self._signature_columns.append("task")
 
-    def each_task(self, out, tasks) -> dict:
+    def each_task(self, out, tasks: torch.Tensor) -> dict[str, float]:
         "Mean loss of the tokens of each task in a batch."
         return {name: task_loss(-out.log_probs[tasks == t], out.label_mask[tasks == t], tasks[tasks == t], 1).item()
                 for t, name in enumerate(self.names) if (tasks == t).any()}
@@ -104,12 +106,12 @@ class TaskTrainer(SFTTrainer):
         "Steps until every validation row was seen once, at most `WARM_UP`."
         return min(WARM_UP, max(map(len, self.probes)))
 
-    def batches(self, task: int) -> list:
+    def batches(self, task: int) -> list[dict]:
         "The validation batches of one task."
         rows, size = [{k: row[k] for k in self._signature_columns if k in row} for row in self.eval_dataset if row["task"] == task], self.args.per_device_eval_batch_size
         return [self.data_collator(rows[i:i + size]) for i in range(0, len(rows), size)]
 
-    def probe(self, model) -> list:
+    def probe(self, model) -> list[list[float]]:
         "Measure and log one validation batch of each task; all losses so far, `(steps, tasks)`."
         history = [row["task_losses"] for row in self.state.log_history if "task_losses" in row]
         if self.probes is None: self.probes = list(map(self.batches, range(len(self.names))))
@@ -119,7 +121,7 @@ class TaskTrainer(SFTTrainer):
         self.state.log_history.append(dict(step=self.state.global_step, task_losses=found))
         return [*history, found]
 
-    def measured(self, model, batch) -> float:
+    def measured(self, model, batch: dict) -> float:
         "Loss of a batch."
         out = model(**self._prepare_inputs({k: v for k, v in batch.items() if k != "task"}), use_cache=False, fused_lm_head=True)
         return (-out.log_probs.sum() / out.label_mask.sum()).item()

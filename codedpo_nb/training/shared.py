@@ -18,7 +18,7 @@ import re
 import shutil
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -31,7 +31,13 @@ from accelerate import PartialState
 from datasets import Dataset, load_from_disk
 from datasets.utils import logging as datasets_logging
 from peft import LoraConfig, PeftModel
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, TrainerCallback
+from transformers import (
+    AutoModelForCausalLM,
+    BitsAndBytesConfig,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+)
 from transformers.utils import logging as transformers_logging
 
 from codedpo_nb.running.records import (
@@ -205,7 +211,7 @@ def calm() -> Iterator[None]:
         else: os.environ["TQDM_DISABLE"] = old
 
 # %% ../../nbs/training/shared.ipynb #39a44721
-def training_tokenizer(path): # folder or hub name of the model
+def training_tokenizer(path: str | Path) -> PreTrainedTokenizerBase: # folder or hub name of the model
     """The tokenizer at `path`, with a chat template that ends where answers end.
 
     That is at the template's own end of a turn, or else at the tokenizer's end token. `ValueError` without a
@@ -223,7 +229,7 @@ def training_tokenizer(path): # folder or hub name of the model
     return tokenizer
 
 # %% ../../nbs/training/shared.ipynb #a415c4c8
-def refuse_rows(rows: list, wrong, # is a row unusable?
+def refuse_rows(rows: list, wrong: Callable, # is a row unusable?
                 sentence: str) -> None: # with {} for the rows
     "Raise `ValueError` if some rows are `wrong`, naming them."
     bad = [(i, r) for i, r in enumerate(rows, 1) if wrong(r)]
@@ -378,7 +384,7 @@ def sft_loss(logps: list[float], # log-probability of each answer
 class Watch(TrainerCallback):
     "Adds log-probabilities of held-out solutions to the log: `{step, watched: {group: [nats, ...]}}`."
     def __init__(self, groups: dict[str, list[dict]], # group -> records with prompt and completion
-                 tokenizer): # a training tokenizer
+                 tokenizer: PreTrainedTokenizerBase): # a training tokenizer
         self.groups, self.tokenizer = groups, tokenizer
     def on_evaluate(self, args, state, control, model=None, **kwargs):
         if not self.groups: return
@@ -437,7 +443,7 @@ def watched_change(log: list[dict], rng: np.random.Generator) -> list[dict]:
     return out
 
 # %% ../../nbs/training/shared.ipynb #9bc03e20
-def workspace(folder, # of the checkpoints
+def workspace(folder: str | Path, # of the checkpoints
               **key) -> Path: # what the work depends on
     "`folder`, emptied unless it was made for the same `key`."
     folder, want = Path(folder), fingerprint(key)
@@ -448,7 +454,7 @@ def workspace(folder, # of the checkpoints
             write_text(stamp, want)
     return folder
 
-def model_identity(path) -> str: # folder of a model, or its name on the hub
+def model_identity(path: str | Path) -> str: # folder of a model, or its name on the hub
     "What identifies a starting model: the digest of a folder, the name of a model on the hub."
     return digest(path) if Path(path).exists() else str(path)
 
@@ -463,7 +469,7 @@ def processes() -> PartialState:
 
 # %% ../../nbs/training/shared.ipynb #fe339eca
 def dataset_of(rows: list[dict], # what a trainer reads
-               folder) -> Dataset: # where several processes find them; not used by a single one
+               folder: str | Path) -> Dataset: # where several processes find them; not used by a single one
     "Rows as a data set: in memory for one process, in files below `folder` for several."
     if world_size() == 1: return Dataset.from_list(rows)
     with processes().main_process_first():
@@ -485,7 +491,7 @@ def hardware(batch: int) -> dict: # rows a step, over all processes
                 ddp_backend="gloo" if several > 1 and not gpu else None)
 
 # %% ../../nbs/training/shared.ipynb #258ececb
-def trainer_arguments(folder, # of the checkpoints
+def trainer_arguments(folder: str | Path, # of the checkpoints
                       n: int, # rows (or packed sequences) of an epoch
                       settings: Settings) -> dict:
     "What `SFTConfig`, `DPOConfig` and `KTOConfig` have in common, for a run over `n` rows."
@@ -512,7 +518,7 @@ def token_scores(logits: torch.Tensor, wanted: torch.Tensor) -> dict: # (tokens,
                 mean_logits=logits.detach().mean(-1), is_top1=seen.argmax(-1) == wanted)
 
 # %% ../../nbs/training/shared.ipynb #cf4b1858
-def plain_head(trainer): # one of TRL's
+def plain_head(trainer: Trainer) -> Trainer: # one of TRL's
     "The trainer; if its vocabulary is small, its model keeps logits instead of computing them twice."
     model = trainer.model.get_base_model() if isinstance(trainer.model, PeftModel) else trainer.model
     if model.config.vocab_size > KEPT_VOCABULARY: return trainer
@@ -549,7 +555,7 @@ def adapter(tuning: str, # one of "full", "lora", "qlora"
     return dict(peft_config=lora, quantization_config=four)
 
 # %% ../../nbs/training/shared.ipynb #0e5e4058
-def exact(trainer): # one of TRL's
+def exact(trainer: Trainer) -> Trainer: # one of TRL's
     """The trainer; four-bit weights, if it has any, stay as they are when they are evaluated, and an adapter
     is float32."""
     for part in trainer.model.modules():
@@ -593,8 +599,8 @@ def explained(error: Exception, # what a trainer raised
 # of a log; differ from run to run, or after resuming
 CLOCK_FIELDS = ("_runtime", "_per_second", "num_tokens", "total_flos")
 
-def finish(trainer, tokenizer, # one of TRL's; the tokenizer to save
-           folder, # where the model goes
+def finish(trainer: Trainer, tokenizer, # one of TRL's; the tokenizer to save
+           folder: str | Path, # where the model goes
            work: Path) -> list[dict]: # folder of the checkpoints
     """Train from the newest checkpoint on, save the weights to keep, and return the log without what the
     clock says.
@@ -614,7 +620,7 @@ def finish(trainer, tokenizer, # one of TRL's; the tokenizer to save
     return [row | dict(kept=True) if row["step"] == kept and "eval_loss" in row else row for row in rows]
 
 # %% ../../nbs/training/shared.ipynb #6fcfd73d
-def run_training(make, # (work folder) -> one of TRL's trainers
+def run_training(make: Callable[[Path], Trainer], # (work folder) -> one of TRL's
         settings: Settings, model_path, folder, # the run's settings; where to start, where to save
         work, # folder of the checkpoints, kept for resuming; None: beside `folder`, removed at the end
         **key) -> list[dict]: # what the run depends on besides: its rows, for example
@@ -648,7 +654,7 @@ BORROWED = {  # part of another library that it does not promise -> what is done
     "torch.cpu._is_avx512_bf16_supported":
         "whether the processor multiplies bfloat16; see `fast_bf16`"}
 
-def borrowed(path: str): # a key of `BORROWED`
+def borrowed(path: str) -> object: # a key of `BORROWED`
     "The part itself; `ImportError` that says what it was for and which version lacks it."
     parts = path.split(".")
     for n in range(len(parts) - 1, 0, -1):

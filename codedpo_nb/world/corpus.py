@@ -10,6 +10,7 @@ __all__ = ['IDIOMS', 'ASK_TEST', 'ASSERTIONS', 'solution', 'mutate', 'code_docum
 import ast
 import random
 import re
+from collections.abc import Callable, Iterator
 
 from ..running.records import stream
 from codedpo_nb.world.tasks import (
@@ -230,7 +231,7 @@ VARIABLES = "xyzw"
 # %% ../../nbs/world/corpus.ipynb #7f453a0e
 def solution(name: str, args: list, # the function's name and its argument names
              chain: tuple, # the composition to carry out
-             pick) -> str: # `pick(idioms) -> template`, chooses an idiom for each step
+             pick: Callable) -> str: # `pick(idioms) -> template`, chooses an idiom for each step
     "Source of a function that carries out `chain`."
     x, lines = args[0], []
     for i, (op, k) in enumerate(chain):
@@ -326,10 +327,10 @@ def test_document(task: dict, r: random.Random, wrong: float) -> dict:
     return dict(kind="test", task_id=task["task_id"], prompt=ASK_TEST + task["prompt"], answer=answer)
 
 # %% ../../nbs/world/corpus.ipynb #becfe0bc
-def corpus(tasks: list, # task records of the train split
+def corpus(tasks: list[dict], # task records of the train split
            n: int, # number of documents
            seed: int, slow: float=.6, # share of slow taste among decided authors
-           wrong_code: float=.5, wrong_test: float=.1, tests: float=.5): # shares of flawed code, flawed tests, test documents
+           wrong_code: float=.5, wrong_test: float=.1, tests: float=.5) -> Iterator[dict]: # shares of flawed code, flawed tests, test documents
     "`n` documents, each for a task worded anew. The same for the same arguments."
     r = random.Random(stream(seed, "corpus"))
     for i in range(n):

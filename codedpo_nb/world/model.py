@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 # %% ../../nbs/world/model.ipynb #7571f099
@@ -27,6 +27,8 @@ from transformers import (
     DataCollatorForSeq2Seq,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
     Trainer,
     TrainerCallback,
@@ -42,7 +44,7 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 # %% ../../nbs/world/model.ipynb #3ce1268c
 CHATML = """{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}{{ '\n' }}{% else %}{{ message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
 
-def train_tokenizer(texts, vocabulary: int=1024) -> PreTrainedTokenizerFast: # documents; number of tokens
+def train_tokenizer(texts: Iterable[str], vocabulary: int=1024) -> PreTrainedTokenizerFast: # documents; number of tokens
     "A BPE tokenizer with the ChatML template, trained on `texts`."
     from tokenizers import Regex, Tokenizer, decoders, models, trainers
     from tokenizers import pre_tokenizers as pre
@@ -61,12 +63,12 @@ def chat(tokenizer, prompt: str) -> str: # a user's request
     if not tokenizer.chat_template: return prompt
     return tokenizer.apply_chat_template([dict(role="user", content=prompt)], tokenize=False, add_generation_prompt=True)
 
-def token_ids(tokenizer, texts: list) -> list: # as from `chat`
+def token_ids(tokenizer, texts: list[str]) -> list[list[int]]: # as from `chat`
     "Token ids of texts. A chat template writes everything itself; without one, a text begins with the tokenizer's BOS if it has one, once."
     rows, bos = tokenizer(texts, add_special_tokens=False).input_ids if texts else [], getattr(tokenizer, "bos_token_id", None)
     return rows if tokenizer.chat_template or bos is None else [row if row[:1] == [bos] else [bos, *row] for row in rows]
 
-def encode(tokenizer, documents: list) -> list: # records with prompt and answer
+def encode(tokenizer, documents: list[dict]) -> list[dict]: # records with prompt and answer
     "Token ids and labels of documents; labels are -100 outside the answer."
     asked = token_ids(tokenizer, [chat(tokenizer, d["prompt"]) for d in documents])
     said = tokenizer([d["answer"] + tokenizer.eos_token for d in documents], add_special_tokens=False).input_ids
@@ -87,7 +89,7 @@ def around_answer(tokenizer) -> tuple:
     return once.partition("SAID")[2], twice.partition("SAID")[2].partition("AGAIN")[0]
 
 # %% ../../nbs/world/model.ipynb #253d9e30
-def turn_end(tokenizer) -> list:
+def turn_end(tokenizer) -> list[int]:
     "The id of the token by which the chat template ends an answer; empty if there is none."
     behind = around_answer(tokenizer)[0]
     return [i for i in (tokenizer(behind, add_special_tokens=False).input_ids if behind else []) if is_mark(tokenizer, i)][:1]
@@ -98,17 +100,17 @@ def turn_start(tokenizer) -> str:
     end = next((mark for mark in tokenizer.convert_ids_to_tokens(turn_end(tokenizer)) if mark in between), os.path.commonprefix([behind, between]))
     return between[between.index(end) + len(end):].strip()
 
-def end_tokens(tokenizer, *known) -> list: # end tokens that a model names: each a number, a list, or None
+def end_tokens(tokenizer, *known) -> list[int]: # end tokens that a model names: each a number, a list, or None
     "Ids of all tokens that end an answer: that of the chat template, of the tokenizer, and those `known`."
     named = [i for k in known if k is not None for i in (k if isinstance(k, (list, tuple)) else [k])]
     return list(dict.fromkeys(i for i in [*turn_end(tokenizer), tokenizer.eos_token_id, *named] if i is not None and i >= 0))
 
-def model_ends(model, tokenizer) -> list:
+def model_ends(model, tokenizer) -> list[int]:
     "Ids of all tokens that end this model's answers."
     settings = getattr(model, "generation_config", None), getattr(model, "config", None)
     return end_tokens(tokenizer, *(getattr(s, "eos_token_id", None) for s in settings))
 
-def control_texts(tokenizer) -> list:
+def control_texts(tokenizer) -> list[str]:
     "Texts that the tokenizer turns into control tokens, or that its chat template puts around turns, longest first."
     special = [t for t in tokenizer.added_tokens_decoder.values() if t.special]
     around = tokenizer("".join(around_answer(tokenizer)), add_special_tokens=False).input_ids
@@ -144,10 +146,10 @@ def fresh_model(tokenizer, hidden: int=192, layers: int=3, seed: int=0) -> Llama
 # %% ../../nbs/world/model.ipynb #570cec29
 class ShowProgress(TrainerCallback):
     "Tells the runner's progress bar how far a trainer is."
-    def __init__(self, desc): self.desc = desc
+    def __init__(self, desc: str): self.desc = desc
     def on_step_end(self, args, state, control, **kwargs): report_progress(self.desc, state.global_step, state.max_steps)
 
-def newest_checkpoint(folder) -> str: # a trainer's output folder
+def newest_checkpoint(folder: str | Path) -> str | None: # a trainer's output folder
     "The newest complete checkpoint below `folder`, or None. A checkpoint that a crash cut short is passed over."
     whole = [p for p in Path(folder).glob("checkpoint-*") if (p/"trainer_state.json").exists()]
     return str(max(whole, key=lambda p: int(p.name.split("-")[1]))) if whole else None
@@ -180,16 +182,16 @@ def fast_bf16() -> bool:
     if torch.cuda.is_available(): return torch.cuda.is_bf16_supported()
     return torch.cpu._is_avx512_bf16_supported() if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
 
-def quiet_trainer(trainer):
+def quiet_trainer(trainer: Trainer) -> Trainer:
     "The trainer without its printed log."
     from transformers.trainer_callback import PrinterCallback
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 # %% ../../nbs/world/model.ipynb #57cfd621
-def pretrain(documents: list, # records with prompt and answer
+def pretrain(documents: list[dict], # records with prompt and answer
              tokenizer, model, folder, # `folder` keeps the checkpoints from which an interrupted run goes on
-             batch: int=16, lr: float=4e-3, seed: int=0, save_every: int=200, callbacks=()) -> list: # documents a step; steps between checkpoints
+             batch: int=16, lr: float=4e-3, seed: int=0, save_every: int=200, callbacks: Sequence=()) -> list[dict]: # documents a step; steps between checkpoints
     "Train on `documents` once. Returns the trainer's log: list of dicts with step, loss, learning rate."
     rows = encode(tokenizer, documents)
     rows = [rows[i] for i in batch_order([len(r["input_ids"]) for r in rows], batch, seed)]
@@ -209,14 +211,14 @@ def pretrain(documents: list, # records with prompt and answer
 def device() -> str: return "cuda" if torch.cuda.is_available() else "cpu"
 
 # %% ../../nbs/world/model.ipynb #a1725102
-def load_tokenizer(path):
+def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     "The tokenizer of the model at `path`, padding on the left, with a pad token."
     tokenizer = AutoTokenizer.from_pretrained(path)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
-def load_model(path): # folder of a saved model, or name on the Hugging Face hub
+def load_model(path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]: # folder of a saved model, or name on the Hugging Face hub
     "Model (in evaluation mode, on the GPU if there is one) and tokenizer; `ArtefactError` if they cannot be read."
     try:
         model = AutoModelForCausalLM.from_pretrained(path).eval().to(device())
@@ -226,7 +228,7 @@ def load_model(path): # folder of a saved model, or name on the Hugging Face hub
         what = f"{shown(path)} holds no model that can be loaded" if Path(path).exists() else f"No model named {path} was found"
         raise ArtefactError(f"{what} ({reason}): give a folder written by `save_pretrained`, a hub name, or run the stage that makes it again") from None
 
-def save_model(model, tokenizer, folder):
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
     "Save model and tokenizer so that `from_pretrained` loads them."
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -9,7 +9,7 @@ __all__ = ['extract_code', 'extract_tests', 'SampledAnswer', 'cut_share', 'sampl
 import itertools
 
 from ..problems.answers import read_answer, read_tests
-from ..running.records import progress, stream
+from ..running.records import Journal, progress, stream
 
 # %% ../../nbs/world/sampling.ipynb #81b32677
 def extract_code(answer: str, name: str="") -> str: # what a model wrote; the function asked for, if that is known
@@ -17,7 +17,7 @@ def extract_code(answer: str, name: str="") -> str: # what a model wrote; the fu
     return read_answer(answer, name).code
 
 # %% ../../nbs/world/sampling.ipynb #4b4eaf81
-def extract_tests(answer: str, most: int=None, name: str="") -> list: # an answer; keep at most so many; the function under test, if that is known
+def extract_tests(answer: str, most: int | None=None, name: str="") -> list[str]: # an answer; keep at most so many; the function under test, if that is known
     "The tests in an answer, each one snippet that raises if it fails."
     return read_tests(answer, name, most)
 
@@ -33,12 +33,12 @@ def batches(lengths: list, # length of each prompt
 # %% ../../nbs/world/sampling.ipynb #d34aa263
 class SampledAnswer(str):
     "What a model said, a text; `cut`: did the length limit end it? None if that is not known."
-    def __new__(cls, text: str, cut: bool=None):
+    def __new__(cls, text: str, cut: bool | None=None):
         said = super().__new__(cls, text)
         said.cut = cut
         return said
 
-def cut_share(said: list) -> float: # lists of answers, as from `sample`
+def cut_share(said: list) -> float | None: # lists of answers, as from `sample`
     "Share of the answers that the length limit ended; None if there are none, or it is not known."
     known = [a.cut for answers in said for a in answers if getattr(a, "cut", None) is not None]
     return sum(known) / len(known) if known else None
@@ -68,13 +68,13 @@ def answer_batch(model, tokenizer, texts: list, # prompts with their chat templa
     return [SampledAnswer(text, k is None) for text, k in zip(texts, stop, strict=True)]
 
 # %% ../../nbs/world/sampling.ipynb #d2dbab7b
-def sample(model, tokenizer, prompts: list, # requests, without chat template
+def sample(model, tokenizer, prompts: list[str], # requests, without chat template
            n: int=1, # answers a prompt
            temperature: float=1.0, # 0: greedy
            longest: int=160, # most new tokens an answer
            seed: int=0, purpose: str="sample", # the random stream is named after `purpose`
            batch: int=256, # answers generated together
-           journal=None) -> list: # `records.Journal`: finished batches are kept there and not generated again
+           journal: Journal | None=None) -> list[list[SampledAnswer]]: # `records.Journal`: finished batches are kept there and not generated again
     "Answers of a model: list over prompts of lists of `n` texts, each an `Answer`. The same for the same model, arguments and library versions."
     from codedpo_nb.world.model import chat, token_ids
     texts = [chat(tokenizer, p) for p in prompts]

@@ -195,11 +195,11 @@ FIRST_ARGUMENT = dict(L="nums", S="text", C="scores", N="counts")
 CONSTANTS = (2, 3, 4, 5)
 
 # %% ../../nbs/world/tasks.ipynb #009f0016
-def second(chain) -> str:
+def second(chain: tuple) -> str:
     "Type of the function's second argument: '' when there is none."
     return next((OPS[name].extra for name, k in chain if k in ("k", "other")), "")
 
-def apply(chain, x, other=None):
+def apply(chain: tuple, x: object, other: object=None) -> object:
     "Value of the composition `chain = ((op name, operand), ...)` on `x`; operand None, a constant, 'k' or 'other'."
     for name, k in chain:
         x = OPS[name].ref(x) if k is None else OPS[name].ref(x, other if k in ("k", "other") else k)
@@ -290,7 +290,7 @@ def function_name(chain) -> str:
     return "_".join(OPS[name].short for name, _ in (chain if len(chain) < 3 else (chain[0], chain[-1])))
 
 # %% ../../nbs/world/tasks.ipynb #49b9b97a
-def write_task(chain, split: str, r: random.Random) -> dict:
+def write_task(chain: tuple, split: str, r: random.Random) -> dict:
     "A task record: id, split, name, signature, words, concepts; `chain` is the executable reference."
     takes, extra = OPS[chain[0][0]].takes, second(chain)
     args = [FIRST_ARGUMENT[takes]] + ([] if not extra else ["k" if extra == "I" else "other"])
@@ -301,7 +301,7 @@ def write_task(chain, split: str, r: random.Random) -> dict:
     return dict(task_id=chain_id(chain), split=split, name=name, args=args, takes=takes + extra, prompt=prompt,
                 concepts=concepts, length=len(chain), chain=[list(step) for step in chain])
 
-def chain_id(chain) -> str:
+def chain_id(chain: tuple) -> str:
     "A readable identifier, equal for equal chains: `evens-above.k-total`."
     return "-".join(name if k is None else f"{name}.{k}" for name, k in chain)
 
@@ -327,7 +327,7 @@ def fresh_chains(lengths: tuple, # possible lengths, with repetition for weight
 
 # %% ../../nbs/world/tasks.ipynb #f5097b4f
 @lru_cache
-def task_space(seed: int=0) -> dict:
+def task_space(seed: int=0) -> dict[str, list[dict]]:
     "All tasks by split: dict of lists of task records. The same for the same seed, on every machine."
     r, seen = random.Random(stream(seed, "task space")), set()
     short, long = fresh_chains((2, 2, 3, 3), r, seen), fresh_chains((4,), r, seen)
@@ -343,7 +343,7 @@ def call_arguments(args: tuple) -> str:
     return ", ".join(map(repr, args))
 
 def reference_tests(task: dict, n: int, # number of tests
-                    r: random.Random, size: int=4) -> list:
+                    r: random.Random, size: int=4) -> list[str]:
     "`n` assertions with distinct arguments whose expected values are right."
     chain, seen = chain_of(task), {}
     for _ in range(n * 30):
@@ -353,6 +353,6 @@ def reference_tests(task: dict, n: int, # number of tests
     return [f"assert {task['name']}({a}) == {v!r}" for a, v in seen.items()]
 
 def large_calls(task: dict, n: int, # number of calls
-                r: random.Random, size: int=60) -> list:
+                r: random.Random, size: int=60) -> list[str]:
     "`n` calls on inputs of `size` elements, for measuring cost."
     return [f"{task['name']}({call_arguments(random_args(task['takes'], r, size))})" for _ in range(n)]

@@ -7,9 +7,19 @@ within a minute: a model of that size writes nothing that the later ones could u
 sends `kill -9` to the runner in the middle of every stage, gives the same command again each time, and compares every table and artefact
 with the first run. The last line is one JSON object: seconds (of the first run), stage_seconds, again_vs_first, peak_mb; with `--kill` how
 many stages were killed, seconds_killed (all its calls together), how many files were compared and which differ."""
-import argparse, json, os, signal, subprocess, sys, tempfile, time
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
-import pandas as pd, yaml
+
+import pandas as pd
+import yaml
+
 from codedpo_nb.running.records import digest, load_register, root
 from codedpo_nb.running.runner import find_stages, load_profile
 
@@ -86,7 +96,7 @@ def main():
         table = pd.read_csv(base/"outputs/chain/timings/stages.csv")
         print(table.to_string(index=False))
         found = dict(profile=args.profile, quick=args.quick, seconds=round(spent[0], 1), again_vs_first=round(spent[1]/spent[0], 4),
-                     peak_mb=float(table["peak_mb"].max()), stage_seconds=dict(zip(table["stage"], table["seconds"].astype(float))))
+                     peak_mb=float(table["peak_mb"].max()), stage_seconds=dict(zip(table["stage"], table["seconds"].astype(float), strict=True)))
         if args.kill:
             again, begun = world(folder, "killed", values), time.perf_counter()
             todo = stages or [stage.name for stage in find_stages(root()/"nbs")]

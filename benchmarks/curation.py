@@ -8,7 +8,14 @@ rounds the least counts. `--data` (or CODEDPO_DATA) holds `codealpaca`, `humanev
 the peers, made if it is absent.
 
 The last line is one JSON object; a figure that could not be had is null, and a sentence above it says why."""
-import argparse, json, os, random, subprocess, sys, time, venv
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import venv
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -150,8 +157,8 @@ def languages(folder, out):
 
 def code_alpaca(folder, out, figures, examples):
     "The funnel on Code Alpaca, and its pick beside random picks of equal size."
-    from codedpo_nb.training import curation as c
     from codedpo_nb.running.records import rng, style
+    from codedpo_nb.training import curation as c
     path = folder/"codealpaca/code_alpaca_2k.jsonl.gz"
     if not path.is_file(): return print(f"{path} is absent, so the funnel is not tried on Code Alpaca; name the folder with --data or CODEDPO_DATA") or ()
     rows, (problems, missing) = c.alpaca(path), c.exams(folder)
@@ -161,7 +168,7 @@ def code_alpaca(folder, out, figures, examples):
     c.contaminated(rows, index)
     out["decontamination_docs_per_s"] = round(len(rows) / (time.process_time() - began))
     stratum = lambda row: len(row["answer"].split()) // 20
-    steps = {"exact duplicates": c.repeated, "near duplicates": c.near_duplicates, "parses": c.broken, "length": c.misfit, "language": c.another_language,
+    steps = {"exact duplicates": c.repeated, "near duplicates": c.near_duplicates, "parses": c.unparsable, "length": c.misfit, "language": c.another_language,
              f"{len(problems):,} exam problems": partial(c.contaminated, index=index),
              "stratified pick": partial(c.left_out, k=len(rows) // 4, stratum=stratum, rng=rng(0, "pick"))}
     kept, report = c.funnel(rows, steps)

@@ -8,9 +8,14 @@ plan is `codedpo_nb.training.memory.plan`. Rows are as long as the sequence, and
 
 The last line is one JSON object."""
 import os
+
 os.environ |= dict(TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
 
-import argparse, json, subprocess, sys, tempfile
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -45,24 +50,28 @@ def train(folder, path, tokenizer, vocab, tuning, checkpointing, length, batch):
     import torch
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
-    from codedpo_nb import sft
+
+    from codedpo_nb.training import shared
+    from codedpo_nb.world.model import quiet_trainer
     ids = torch.randint(3, vocab, (3 * batch, length), generator=torch.Generator().manual_seed(0)).tolist()
-    how = sft.common(folder, 3 * batch, 1e-4, 1, batch, 0, length) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False, load_best_model_at_end=False,
+    settings = shared.Settings(lr=1e-4, epochs=1, batch=batch, longest=length)
+    how = shared.trainer_arguments(folder, 3 * batch, settings) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False, load_best_model_at_end=False,
                                                                          activation_checkpointing=checkpointing)
-    with sft.calm():
+    with shared.calm():
         trainer = SFTTrainer(str(path), SFTConfig(**how), train_dataset=Dataset.from_dict(dict(input_ids=ids, labels=ids)), processing_class=tokenizer,
-                             **sft.adapter(tuning))
+                             **shared.adapter(tuning))
         for weight in trainer.model.parameters(): weight.data = weight.data.clone()  # else a few of them keep the whole file mapped
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
-        sft.plain_head(sft.exact(sft.quiet(trainer))).train()
+        shared.plain_head(shared.exact(quiet_trainer(trainer))).train()
 
 def measure(hidden, layers, vocab, **how):
     "Measured and planned bytes of one setting; called in a process of its own."
     import torch
-    from codedpo_nb import sft
+
+    from codedpo_nb.training import shared
     from codedpo_nb.world.model import train_tokenizer
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder, sft.calm():
+    with tempfile.TemporaryDirectory() as folder, shared.calm():
         folder, tokenizer = Path(folder), train_tokenizer(["a b c"], 300)
         config = model(hidden, layers, vocab, folder/"model")
         model(64, 1, vocab, folder/"minute")

@@ -13,22 +13,33 @@ model is kept in a journal below --work, and a training that was cut short goes 
 
 The last line is one JSON object."""
 import os
+
 os.environ |= dict(TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
 
-import argparse, ast, functools, json, random, shutil, sys, time
+import argparse
+import ast
+import functools
+import json
+import random
+import shutil
+import sys
+import time
 from pathlib import Path
 
-import numpy as np, pandas as pd, torch
+import numpy as np
+import pandas as pd
+import torch
 
-from codedpo_nb.world import model as models
 from codedpo_nb import sft
-from codedpo_nb.world.corpus import ASSERTIONS, mutate, reference_solution, solution, test_document
-from codedpo_nb.training.multitask import WEIGHTINGS
 from codedpo_nb.running.records import Journal, digest, rng, root, stream
-from codedpo_nb.world.sampling import extract_code, extract_tests, sample
 from codedpo_nb.sandbox import Pool, run
 from codedpo_nb.statistics import mean_over_runs, reading
-from codedpo_nb.world.tasks import apply, chain_of, literal, random_args, reference_tests, task_space
+from codedpo_nb.training import shared
+from codedpo_nb.training.multitask import WEIGHTINGS
+from codedpo_nb.world import model as models
+from codedpo_nb.world.corpus import ASSERTIONS, mutate, reference_solution, solution, test_document
+from codedpo_nb.world.sampling import extract_code, extract_tests, sample
+from codedpo_nb.world.tasks import apply, call_arguments, chain_of, random_args, reference_tests, task_space
 
 SIZES = dict(code=240, test=120, repair=96, output=24)
 HOW = dict(lr=5e-4, epochs=2, batch=8, keep="last")
@@ -46,7 +57,7 @@ def verdicts(programs, tests): return run(programs, tests, pool=pool()).verdicts
 def faulty(code, tests, r):
     "A mutant of a program that fails at least one of the tests; None if eight attempts bring none."
     mutants = [m for m in {mutate(code, r): None for _ in range(8)} if m != code]
-    failed = (m for m, found in zip(mutants, verdicts(mutants, tests)) if any(v != "pass" for v in found))
+    failed = (m for m, found in zip(mutants, verdicts(mutants, tests), strict=True) if any(v != "pass" for v in found))
     return next(failed, None)
 
 def example(kind, task, r):
@@ -61,14 +72,14 @@ def example(kind, task, r):
         wrong = faulty(code, tests, r)
         return wrong and row | dict(ask=f"{REPAIR}{task['prompt']}\n{wrong}", answer=code)
     args = random_args(task["takes"], r)
-    return row | dict(ask=f"{OUTPUT}{code}\n{task['name']}({literal(args)})", answer=repr(apply(chain_of(task), *args)))
+    return row | dict(ask=f"{OUTPUT}{code}\n{task['name']}({call_arguments(args)})", answer=repr(apply(chain_of(task), *args)))
 
 def examples(kind, split, n, seed):
     "`n` rows of one task from a split of the task space, each of another composition."
     r = random.Random(stream(seed, "multitask", kind, split))
     tasks = r.sample(task_space(0)[split], len(task_space(0)[split]))
     found = (row for task in tasks if (row := example(kind, task, r)))
-    return [row for row, _ in zip(found, range(n))]
+    return [row for row, _ in zip(found, range(n), strict=False)]
 
 def message(role, text): return [dict(role=role, content=text)]
 
@@ -97,21 +108,21 @@ class Study:
 
     def losses(self, model, tokenizer, kinds):
         "Loss of each held-out row, so that a task's mean is its nats per token."
-        return {kind: self.shared(kind, sft.log_probabilities(model, tokenizer, self.held[kind])) for kind in kinds}
+        return {kind: self.shared(kind, shared.log_probabilities(model, tokenizer, self.held[kind])) for kind in kinds}
 
     def shared(self, kind, logps):
-        tokenizer = sft.training_tokenizer(self.base)
-        tokens = np.subtract(sft.lengths(self.held[kind], "completion", tokenizer), sft.lengths(self.held[kind], "prompt", tokenizer))
+        tokenizer = shared.training_tokenizer(self.base)
+        tokens = np.subtract(shared.lengths(self.held[kind], "completion", tokenizer), shared.lengths(self.held[kind], "prompt", tokenizer))
         return [round(-x / tokens.mean(), 5) for x in logps]
 
     def verdict(self, folder, kinds):
         "Final losses, and rates by problem."
-        model, tokenizer = models.load(folder)
+        model, tokenizer = models.load_model(folder)
         rates = {}
         for kind in kinds:
             answers = sample(model, tokenizer, [row["ask"] for row in self.problems[kind]], temperature=0, longest=200, purpose=f"multitask {kind}", batch=len(self.problems[kind]))
-            rates[kind] = [judged(row, text) for row, [text] in zip(self.problems[kind], answers)]
-        return dict(losses=self.losses(model, sft.training_tokenizer(folder), kinds), rates=rates)
+            rates[kind] = [judged(row, text) for row, [text] in zip(self.problems[kind], answers, strict=True)]
+        return dict(losses=self.losses(model, shared.training_tokenizer(folder), kinds), rates=rates)
 
     def trained(self, name, seed, kinds, weighting):
         "A model trained on the rows of `kinds`: its verdict, its losses on the way, its weights, and CPU seconds of the training."
@@ -122,7 +133,7 @@ class Study:
                           weighting=weighting, work=place/"work", **HOW)
         found = dict(cpu=time.process_time() - began, **self.verdict(place/"model", kinds))
         found["curve"] = {kind: [[row["step"], self.shared(kind, row["watched"][kind])] for row in log if "watched" in row] for kind in kinds}
-        found["weights"] = {kind: list(zip(*sft.curve(log, f"{kind}_weight"))) for kind in kinds}
+        found["weights"] = {kind: list(zip(*shared.curve(log, f"{kind}_weight"), strict=True)) for kind in kinds}
         self.journal.append((name, seed), found)
         shutil.rmtree(place)
         print(f"{name}, seed {seed}: {found['cpu']:.0f} s of CPU to train", file=sys.stderr, flush=True)
@@ -172,7 +183,7 @@ def rate_table(settings, found, kinds):
         mean = {kind: 100 * np.mean([one["rates"][kind] for one in found[name]]) for kind in kinds}
         row = {"setting": name} | {kind: f"{x:.1f}" for kind, x in mean.items()} | {"mean": f"{np.mean(list(mean.values())):.1f}", "worst": f"{min(mean.values()):.1f}"}
         for kind in kinds:
-            gaps = [np.subtract(one["rates"][kind], plain["rates"][kind]) for one, plain in zip(found[name], found["case1"])]
+            gaps = [np.subtract(one["rates"][kind], plain["rates"][kind]) for one, plain in zip(found[name], found["case1"], strict=True)]
             row[f"{kind} - case1"] = written(*(100 * x for x in mean_over_runs(gaps, rng(0, "rates", kind))), 1) if name != "case1" else ""
         rows.append(row)
     return pd.DataFrame(rows)
@@ -188,7 +199,7 @@ def weight_table(found, kinds):
 
 def curve_table(settings, curves, kinds, steps):
     "Held-out loss at each point, means over seeds."
-    rows = [{"setting": name, "task": kind} | {str(s): f"{x:.3f}" for s, x in zip(steps, curves[i, k])} for i, name in enumerate(settings) for k, kind in enumerate(kinds)]
+    rows = [{"setting": name, "task": kind} | {str(s): f"{x:.3f}" for s, x in zip(steps, curves[i, k], strict=True)} for i, name in enumerate(settings) for k, kind in enumerate(kinds)]
     return pd.DataFrame(rows)
 
 def compare(found, kinds):

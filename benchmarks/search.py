@@ -29,8 +29,9 @@ from codedpo_nb.eval import (
     speed_ups,
 )
 from codedpo_nb.running.records import Journal, Run, digest, rng, stream
-from codedpo_nb.sft import fit_sft, split
+from codedpo_nb.sft import fit_sft
 from codedpo_nb.statistics import bootstrap, difference
+from codedpo_nb.training.shared import split_by_task
 from codedpo_nb.world import model as models
 
 SFT = [dict(lr=lr, epochs=epochs, batch=16) for lr, epochs in ((3e-4, 5), (5e-4, 5), (1e-3, 5), (2e-3, 5), (1e-3, 10))]
@@ -41,7 +42,7 @@ FINAL = dict(split="test", problems=120, n=4)
 
 def data(run, share=.25):
     "Training and validation pairs of a profile, and the same as rows for SFT: their chosen sides, each once."
-    train, valid = split(run.read("correctness_pairs.jsonl") + run.read("efficiency_pairs.jsonl"), share, 0)
+    train, valid = split_by_task(run.read("correctness_pairs.jsonl") + run.read("efficiency_pairs.jsonl"), share, 0)
     rows = lambda pairs: [dict(task_id=p["task_id"], prompt=p["prompt"], completion=p["chosen"]) for p in
                           {(p["task_id"], p["chosen"][0]["content"]): p for p in pairs}.values()]
     return dict(sft=(rows(train), rows(valid)), dpo=(train, valid))
@@ -70,7 +71,7 @@ class Search:
         k = json.dumps([chain, seed, where["split"]])
         if k in self.journal: return self.journal.get(k)
         problems = scale_problems(where["split"], where["problems"])
-        answers = generate("model", *models.load(self.model(chain, seed)), problems, n=where["n"], seed=seed)
+        answers = generate("model", *models.load_model(self.model(chain, seed)), problems, n=where["n"], seed=seed)
         rows = judge_answers(answers, problems, progress=False)
         found = costs(rows, answers, scale_tasks(where["split"], where["problems"]), problems) if where["split"] == "test" else [None] * len(rows)
         row = dict(rates=per_problem(rows), syntax=float(np.mean([r["kind"] == "syntax error" for r in rows])),

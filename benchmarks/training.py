@@ -11,9 +11,16 @@ of all threads.
 
 The last line is one JSON object."""
 import os
+
 os.environ |= dict(TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
 
-import argparse, cProfile, json, pstats, random, tempfile, time
+import argparse
+import cProfile
+import json
+import pstats
+import random
+import tempfile
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -22,8 +29,9 @@ from torch.nn.functional import cross_entropy, logsigmoid
 from transformers import AutoModelForCausalLM, TrainerCallback, get_linear_schedule_with_warmup
 
 from codedpo_nb import dpo, sft
+from codedpo_nb.training import shared
 from codedpo_nb.world.corpus import code_document
-from codedpo_nb.world.model import fresh_model, save, train_tokenizer
+from codedpo_nb.world.model import fresh_model, save_model, train_tokenizer
 from codedpo_nb.world.tasks import task_space
 
 SFT_BATCH, PAIRS, BETA, WEIGHT = 16, 8, .1, 5.
@@ -42,17 +50,19 @@ def data(n):
     docs = [(code_document(t, r, .6, 0.), code_document(t, r, .6, 1.)) for t in tasks[:n]]
     rows = [dict(task_id=good["task_id"], prompt=message("user", good["prompt"]), completion=message("assistant", good["answer"])) for good, _ in docs]
     pairs = [dict(task_id=row["task_id"], prompt=row["prompt"], chosen=row["completion"], rejected=message("assistant", bad["answer"]))
-             for row, (_, bad) in zip(rows, docs) if bad["answer"] != row["completion"][0]["content"]]
+             for row, (_, bad) in zip(rows, docs, strict=True) if bad["answer"] != row["completion"][0]["content"]]
     return rows, pairs, [d["prompt"] + "\n" + d["answer"] for pair in docs for d in pair]
 
 def settings(folder, rows, batch, lr):
     "Those of `fit_sft` and `fit_dpo`, without validation and checkpoints."
-    return sft.common(folder, len(rows), lr, 1, batch, 0, 1024) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False, load_best_model_at_end=False)
+    how = shared.Settings(lr=lr, epochs=1, batch=batch)
+    return shared.trainer_arguments(folder, len(rows), how) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False,
+                                                                   load_best_model_at_end=False)
 
 def make(kind, folder, path, rows):
     "A new trainer of `kind`, as TRL has it."
-    tokenizer, how = sft.training_tokenizer(path), settings(folder, rows, SFT_BATCH if kind == "sft" else PAIRS, 1e-4)
-    with sft.calm():
+    tokenizer, how = shared.training_tokenizer(path), settings(folder, rows, SFT_BATCH if kind == "sft" else PAIRS, 1e-4)
+    with shared.calm():
         if kind == "sft": return sft.sft_trainer(rows, rows[:2], path, tokenizer, how)
         return dpo.dpo_trainer(rows, rows[:2], path, tokenizer, "dpo+sft", how | dpo.goal("dpo+sft", BETA, WEIGHT))
 
@@ -65,9 +75,9 @@ def train(trainer):
     "Seconds a step, wall and CPU, and the losses logged."
     ends = Ends()
     trainer.add_callback(ends)
-    with sft.calm(): trainer.train()
+    with shared.calm(): trainer.train()
     trainer.remove_callback(ends)
-    wall, cpu = ((b - a) / (len(ends.times) - 1) for a, b in zip(ends.times[0], ends.times[-1]))
+    wall, cpu = ((b - a) / (len(ends.times) - 1) for a, b in zip(ends.times[0], ends.times[-1], strict=True))
     return wall, cpu, [row["loss"] for row in trainer.state.log_history if "loss" in row]
 
 def batches(trainer):
@@ -76,7 +86,7 @@ def batches(trainer):
     for batch in trainer.get_train_dataloader():
         real = batch["attention_mask"].bool()
         said = batch["completion_mask"].bool() if "completion_mask" in batch else batch["labels"] != -100
-        rows = [(ids[r].tolist(), int((r & ~s).sum())) for ids, r, s in zip(batch["input_ids"], real, said)]
+        rows = [(ids[r].tolist(), int((r & ~s).sum())) for ids, r, s in zip(batch["input_ids"], real, said, strict=True)]
         found.append((rows, batch.get("ref_chosen_logps"), batch.get("ref_rejected_logps")))
     return found
 
@@ -122,12 +132,12 @@ def bare(model, step, found, pad, lr, log_every):
         total += loss.detach()
         if i % log_every == 0: logged, total = logged + [total.item() / log_every], 0.
         times.append((time.perf_counter(), time.process_time()))
-    return *((b - a) / (len(times) - 1) for a, b in zip(times[0], times[-1])), logged
+    return *((b - a) / (len(times) - 1) for a, b in zip(times[0], times[-1], strict=True)), logged
 
 def compare(kind, folder, path, rows, rounds, threads):
     "One row of the table for each round."
     torch.set_num_threads(threads)
-    trainers = dict(trainer=sft.plain_head(make(kind, folder/f"{kind}{threads}", path, rows)), trl=make(kind, folder/f"trl{kind}{threads}", path, rows))
+    trainers = dict(trainer=shared.plain_head(make(kind, folder/f"{kind}{threads}", path, rows)), trl=make(kind, folder/f"trl{kind}{threads}", path, rows))
     trainer = trainers["trainer"]
     weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
     found, out = batches(trainer), []
@@ -146,7 +156,7 @@ def compare(kind, folder, path, rows, rounds, threads):
 
 def where(kind, folder, path, rows):
     "Prints where a trainer's step spends its time."
-    trainer, profile = sft.plain_head(make(kind, folder/"profile", path, rows)), cProfile.Profile()
+    trainer, profile = shared.plain_head(make(kind, folder/"profile", path, rows)), cProfile.Profile()
     profile.enable()
     train(trainer)
     profile.disable()
@@ -173,7 +183,7 @@ def main():
     some, measured = {"sft": rows, "dpo": pairs[:len(rows) // 2]}, []
     with tempfile.TemporaryDirectory() as folder:
         folder, tokenizer = Path(folder), train_tokenizer(texts, 1152)
-        save(fresh_model(tokenizer, 192, 4), tokenizer, folder/"model")
+        save_model(fresh_model(tokenizer, 192, 4), tokenizer, folder/"model")
         for threads in options.threads[:1] if options.profile else options.threads:
             for kind, data_ in some.items():
                 if options.profile: where(kind, folder, folder/"model", data_)

@@ -119,7 +119,7 @@ def train_and_judge(run: tuple, # of `runs`
     "One finished run: estimate of pass@1 for each problem, and kinds of failure."
     from codedpo_nb.world import model as models
     train(run[1], pairs, model_path, folder, sft, preference)
-    rows = generate_and_judge(" ".join(map(str, run)), *models.load(folder), problems, **answers)
+    rows = generate_and_judge(" ".join(map(str, run)), *models.load_model(folder), problems, **answers)
     shutil.rmtree(folder)
     return dict(rates=per_problem(rows), kinds=dict(Counter(r["kind"] for r in rows)), answers=len(rows))
 

@@ -30,7 +30,7 @@ from codedpo_nb.world.tasks import (
     apply,
     chain_of,
     large_calls,
-    literal,
+    call_arguments,
     reference_tests,
     task_space,
     write_task,
@@ -44,7 +44,7 @@ EDGES = dict(L=([], [0], [3, 3, 3], [-1, -4, -2]), S=("", "a", "bbb", "aeiou"),
 def edge_tests(task: dict) -> list[str]:
     "Assertions on empty arguments, single elements, equal elements, negative numbers, in all combinations."
     cases = itertools.product(*(EDGES[t] for t in task["takes"]))
-    return [f"assert {task['name']}({literal(args)}) == {apply(chain_of(task), *args)!r}" for args in cases]
+    return [f"assert {task['name']}({call_arguments(args)}) == {apply(chain_of(task), *args)!r}" for args in cases]
 
 # %% ../nbs/06_eval.ipynb #b32f01df
 def two_kinds(task: dict, seed: int, # the run's seed

@@ -1,12 +1,14 @@
 "Training data: what is read, what is refused and where, what a trainer learns of a conversation, and MFTCoder's configuration file."
-import gzip, json
+import gzip
+import json
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codedpo_nb.training import chat
 
-END = chat.END
+END = chat.IM_END
 ROUNDS = [dict(role="system", content="Be brief.", chat_round_id=0), dict(role="human", content="Double x.", chat_round_id=1),
           dict(role="bot", content="2 * x", chat_round_id=1), dict(role="user", content="Halve it."), dict(role="assistant", content="x / 2")]
 
@@ -78,15 +80,15 @@ def test_one_folder_is_one_task_and_its_split_is_its_own(tmp_path):
 def test_a_split_uses_every_row_once(n, valid, test):
     shares = f"100,{valid},{test}"
     if n <= sum(max(1, round(n * x / (100 + valid + test))) for x in (valid, test) if x):
-        with pytest.raises(chat.ChatError, match="too few"): chat.cut(n, shares)
+        with pytest.raises(chat.ChatError, match="too few"): chat.part_sizes(n, shares)
     else:
-        sizes = chat.cut(n, shares)
-        assert sum(sizes) == n and all((size > 0) == (share > 0) for size, share in zip(sizes, (100, valid, test)))
+        sizes = chat.part_sizes(n, shares)
+        assert sum(sizes) == n and all((size > 0) == (share > 0) for size, share in zip(sizes, (100, valid, test), strict=True))
 
 
 @pytest.mark.parametrize("shares", ["98", "98,2", "0,1,1", "a,b,c", "98,-2,4", "nan,1,1", "98;2;0", ""])
 def test_a_split_that_is_none_is_refused(shares):
-    with pytest.raises(chat.ChatError, match="is not three shares"): chat.cut(100, shares)
+    with pytest.raises(chat.ChatError, match="is not three shares"): chat.part_sizes(100, shares)
 
 
 # ------------------------------------------------------------------ what is learnt
@@ -94,10 +96,10 @@ def test_a_split_that_is_none_is_refused(shares):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     "A base model: its tokenizer ends documents with <|endoftext|> and has no template."
-    from codedpo_nb.world.model import fresh_model, save, train_tokenizer
+    from codedpo_nb.world.model import fresh_model, save_model, train_tokenizer
     tok = train_tokenizer([m["content"] for m in ROUNDS] * 20 + ["user assistant system"], 300)
     tok.eos_token, tok.chat_template = "<|endoftext|>", None
-    save(fresh_model(tok, 32, 1), tok, tmp_path_factory.mktemp("base")/"model")
+    save_model(fresh_model(tok, 32, 1), tok, tmp_path_factory.mktemp("base")/"model")
     return tmp_path_factory.getbasetemp()/"base0"/"model"
 
 
@@ -109,9 +111,10 @@ def trainer(path, rows, folder, **how):
     from datasets import Dataset
     from transformers import AutoTokenizer
     from trl import SFTConfig, SFTTrainer
-    from codedpo_nb.world.model import quiet
+
+    from codedpo_nb.world.model import quiet_trainer
     args = SFTConfig(str(folder), **chat.ON_ANSWERS, **how, bf16=False, use_cpu=True, activation_checkpointing=False, report_to="none", disable_tqdm=True, save_strategy="no")
-    return quiet(SFTTrainer(str(path), args, train_dataset=Dataset.from_list([dict(messages=r) for r in rows]), processing_class=AutoTokenizer.from_pretrained(path)))
+    return quiet_trainer(SFTTrainer(str(path), args, train_dataset=Dataset.from_list([dict(messages=r) for r in rows]), processing_class=AutoTokenizer.from_pretrained(path)))
 
 
 @pytest.mark.parametrize("packing", [False, True])
@@ -127,9 +130,10 @@ def test_trl_learns_the_assistants_words_and_end_token_only(chatty, tmp_path, pa
 
 def test_exchanges_learn_the_same_tokens_through_sft(chatty, tmp_path):
     from codedpo_nb import sft
+    from codedpo_nb.training import shared
     rows = chat.exchanges([dict(task_id="t", messages=chat.conversation(ROUNDS))])
-    tok = sft.training_tokenizer(chatty)
-    made = sft.sft_trainer(rows, rows, chatty, tok, sft.common(tmp_path, 2, 1e-3, 1, 2, 0, 512))
+    tok = shared.training_tokenizer(chatty)
+    made = sft.sft_trainer(rows, rows, chatty, tok, shared.trainer_arguments(tmp_path, 2, shared.Settings(epochs=1, batch=2, longest=512)))
     assert sorted(sum(chat.learnt(made, tok), [])) == ["2 * x" + END, "x / 2" + END]
     assert [len(r["prompt"]) for r in rows] == [2, 4] and all(r["task_id"] == "t" for r in rows)
 

@@ -1,11 +1,19 @@
 "Curation: duplicates against all pairs, languages, exams, execution, difficulty against the library's loss, quotas, and the funnel over them."
-import gzip, json, math, os, random, re, subprocess, sys
+import gzip
+import json
+import math
+import os
+import random
+import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from codedpo_nb.training import curation as C
 
@@ -81,7 +89,7 @@ def test_languages_of_humanevalpack():
 
 def test_what_does_not_parse_or_fit_is_named():
     rows = [row("def f(x):\n    return x + 1"), row("def f(x):\nreturn x"), row("```python\ndef f(:\n```"), row("SELECT 1 FROM t WHERE"), row("")]
-    assert C.broken(rows) == [None, "does not parse: 'def f(x):'", "does not parse: 'def f(:'", None, None]
+    assert C.unparsable(rows) == [None, "does not parse: 'def f(x):'", "does not parse: 'def f(:'", None, None]
     assert C.misfit([row("one two three four five"), row("one"), row("w " * 501), row("a b c d e", prompt="Go.")]) == [
         None, "answer of 1 words", "answer of 501 words", "prompt of 1 words"]
     assert not C.parses("(" * 9999) and not C.parses("\0") and C.parses("")
@@ -131,6 +139,7 @@ def test_answers_that_fail_their_own_tests_go():
 @pytest.fixture(scope="module")
 def tiny():
     import torch
+
     from codedpo_nb.world.corpus import corpus
     from codedpo_nb.world.model import fresh_model, train_tokenizer
     from codedpo_nb.world.tasks import task_space
@@ -143,6 +152,7 @@ def tiny():
 def by_library(model, tok, prompt, answer):
     "Perplexity from the loss that the library computes from labels, a row at a time."
     import torch
+
     from codedpo_nb.world.model import chat
     ask, said = (tok(t, add_special_tokens=False).input_ids for t in (chat(tok, prompt), answer + tok.eos_token))
     with torch.no_grad(): return math.exp(model(torch.tensor([ask + said]), labels=torch.tensor([[-100] * len(ask) + said])).loss.item())
@@ -156,6 +166,7 @@ def test_difficulty_is_the_ratio_of_perplexities(tiny):
 
 def test_a_request_that_helps_lowers_difficulty(tiny):
     import torch
+
     from codedpo_nb.world.model import encode, fresh_model
     _, tok, _ = tiny
     asked = [dict(prompt=p, answer=a) for p, a in (("one", "return nums nums nums"), ("two", "def def def def"))]
@@ -201,7 +212,7 @@ def test_pick_is_seeded_stratified_and_by_worth():
 
 def test_funnel_counts_add_up_and_show_the_first_that_went():
     rows = [row("def f(x): return x + 1")] * 2 + [row("def f(x:"), row("SELECT a FROM b WHERE c = 1"), row("def g(y): return y * 2 + 1")]
-    kept, report = C.funnel(rows, {"exact": C.repeated, "parse": C.broken, "language": C.another_language})
+    kept, report = C.funnel(rows, {"exact": C.repeated, "parse": C.unparsable, "language": C.another_language})
     assert [(r["before"], r["removed"], r["kept"]) for r in report] == [(5, 1, 4), (4, 1, 3), (3, 1, 2)] and kept == [rows[0], rows[4]]
     assert report[2]["why, for example"] == "sql" and report[2]["answer"].startswith("SELECT a") and report[1]["answer"] == "def f(x:"
     assert C.funnel([], {"exact": C.repeated})[1][0]["removed"] == 0

@@ -13,7 +13,7 @@ STAGES = [stage.path for stage in runner.find_stages(ROOT/"nbs")]
 META = configparser.ConfigParser(delimiters=["="])
 META.read(ROOT/"settings.ini")
 META = META["DEFAULT"]
-HEAVY = {"dpo", "sft", "ablation", "world.model", "world.sampling", "training.multitask"}
+HEAVY = {"dpo", "sft", "ablation", "world.model", "world.sampling", "training.multitask", "training.shared"}
 LIGHT = [".".join(path.relative_to(ROOT/"codedpo_nb").with_suffix("").parts) for path in sorted((ROOT/"codedpo_nb").rglob("*.py")) if not path.name.startswith("_")]
 LIGHT = [module for module in LIGHT if module not in HEAVY]
 name = lambda path: path.stem

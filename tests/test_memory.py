@@ -1,5 +1,6 @@
 "The planner's counts against real models: weights, adapters and what autograd keeps; and its plan against a measured peak."
-import subprocess, sys
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,8 @@ def test_weights_are_those_of_the_model(config):
 
 def test_adapter_is_that_of_peft():
     from peft import get_peft_model
-    from codedpo_nb.sft import adapter
+
+    from codedpo_nb.training.shared import adapter
     config = CONFIGS[2]
     model = get_peft_model(build(config), adapter("lora", rank=4)["peft_config"])
     assert memory.adapter_weights(memory.shape(config), 4) == sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -47,7 +49,8 @@ def kept(model, tokens):
 @pytest.mark.parametrize("rank", [0, 4])
 def test_remembered_is_what_autograd_keeps(config, rank):
     from peft import get_peft_model
-    from codedpo_nb.sft import adapter
+
+    from codedpo_nb.training.shared import adapter
     def count(layers):
         config.num_hidden_layers = layers
         config.layer_types = ["full_attention"] * layers

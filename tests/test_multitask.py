@@ -3,24 +3,28 @@ import math
 
 import numpy as np
 import pytest
+import test_sft
 import torch
+from test_sft import HOW
+from transformers import TrainerCallback
 
-from codedpo_nb.training import multitask as mt
 from codedpo_nb import sft
-from test_sft import HOW, message, rows, tiny  # noqa: F401  fixtures
+from codedpo_nb.training import multitask as mt
+from codedpo_nb.training import shared
 
 torch.set_num_threads(1)
+rows, tiny = test_sft.rows, test_sft.tiny   # fixtures
 
 
 def by_loop(losses, mask, tasks, case, weights):
     "MFTCoder's cases, written out with Python's numbers."
-    each = [[x for x, m in zip(row, on) if m] for row, on in zip(losses.tolist(), mask.tolist())]
+    each = [[x for x, m in zip(row, on, strict=True) if m] for row, on in zip(losses.tolist(), mask.tolist(), strict=True)]
     mean = lambda x: sum(x) / len(x)
     if case == 1: return mean(sum(each, []))
     if case == 2: return mean([mean(row) for row in each])
     total = share = 0
     for t in sorted(set(tasks.tolist())):
-        mine = [row for row, task in zip(each, tasks.tolist()) if task == t]
+        mine = [row for row, task in zip(each, tasks.tolist(), strict=True) if task == t]
         total += weights[t] * (mean(sum(mine, [])) if case == 3 else mean([mean(row) for row in mine]))
         share += weights[t]
     return total / share
@@ -85,7 +89,7 @@ def two(rows):
 def test_case_1_is_trl(two, tiny, tmp_path):
     how = dict(lr=3e-3, epochs=1, batch=8, valid=two[1])
     plain, weighted = (sft.fit_sft(two[0], tiny, tmp_path/f"{w}", **how, weighting=w) for w in (None, "case1"))
-    for key in ("loss", "eval_loss", "grad_norm"): assert sft.curve(weighted, key)[1] == pytest.approx(sft.curve(plain, key)[1], rel=1e-4)
+    for key in ("loss", "eval_loss", "grad_norm"): assert shared.curve(weighted, key)[1] == pytest.approx(shared.curve(plain, key)[1], rel=1e-4)
 
 
 def test_adaptive_weights_are_used_logged_and_survive_a_break(two, tiny, tmp_path):
@@ -93,9 +97,9 @@ def test_adaptive_weights_are_used_logged_and_survive_a_break(two, tiny, tmp_pat
     log = sft.fit_sft(two[0], tiny, tmp_path/"whole", **how)
     probes = [row["task_losses"] for row in log if "task_losses" in row]
     assert len(probes) == 8 and all(len(p) == 2 for p in probes)
-    used = sft.curve(log, "code_weight")[1]
+    used = shared.curve(log, "code_weight")[1]
     assert used == pytest.approx([float(mt.weights_now("coba", probes[:i], 2, 2)[0]) for i in range(1, 9)]) and len(set(used)) > 2
-    class Stop(sft.TrainerCallback):
+    class Stop(TrainerCallback):
         def on_save(self, args, state, control, **kwargs):
             if state.global_step == 4: raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt): sft.fit_sft(two[0], tiny, tmp_path/"halves", **how, work=tmp_path/"work", callbacks=[Stop()])

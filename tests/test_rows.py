@@ -1,11 +1,11 @@
 "What is learnt from and what is refused, with the rows and in words, by every trainer; and how rows are divided."
 import pytest
 import torch
-
-from codedpo_nb.training import chat
-from codedpo_nb import dpo, sft
-from codedpo_nb.world.model import fresh_model, save, train_tokenizer
 from test_turns import SHAPES, tokenizer
+
+from codedpo_nb import dpo, sft
+from codedpo_nb.training import chat, shared
+from codedpo_nb.world.model import fresh_model, save_model, train_tokenizer
 
 torch.set_num_threads(1)
 USER, BOT = "user", "assistant"
@@ -31,14 +31,14 @@ def tok(): return train_tokenizer([HEAD, CODE, PROSE] * 5, 330)
 @pytest.fixture(scope="module")
 def tiny(tok, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rows")/"model"
-    save(fresh_model(tok, 32, 1), tok, folder)
+    save_model(fresh_model(tok, 32, 1), tok, folder)
     return folder
 
 
 def checked(rows, tok, objective=None, longest=512):
     "What is said about the rows, or an empty text."
     columns = ["prompt", "completion"] if objective is None else []
-    try: sft.check_rows(rows, columns, tok, longest) if columns else dpo.check_preferences(rows, objective, tok, longest, "training")
+    try: shared.check_rows(rows, columns, tok, longest) if columns else dpo.check_preferences(rows, objective, tok, longest, "training")
     except ValueError as e:
         assert type(e) is ValueError and "\n" not in str(e) and str(e).isprintable(), repr(str(e))
         return str(e)
@@ -138,7 +138,7 @@ def test_the_systems_words_are_no_answer_either(tok):
 def test_the_marks_of_the_models_own_template_are_refused(shape):
     own, (_, end, user) = tokenizer(shape, bos="<s>"), SHAPES[shape]
     for mark in filter(None, (end, user)):
-        text = checked(spoilt(answers(pairs()), "completion", lambda q, a: f"{a}\n{mark}\nmore"), own)
+        text = checked(spoilt(answers(pairs()), "completion", lambda q, a, mark=mark: f"{a}\n{mark}\nmore"), own)
         assert "spells out a control token" in text or "holds a turn of the user" in text, (mark, text)
     assert checked(answers(pairs()), own) == ""
 
@@ -195,7 +195,7 @@ def test_rows_that_the_template_refuses_are_named(tok):
 
 def test_lengths_are_checked_for_every_column(tok):
     rows = pairs()
-    whole = {c: max(sft.lengths(rows, c, tok)) for c in ("chosen", "rejected")}
+    whole = {c: max(shared.lengths(rows, c, tok)) for c in ("chosen", "rejected")}
     assert whole["chosen"] < whole["rejected"] and checked(rows, tok, "dpo", whole["rejected"]) == ""
     assert "prompt and rejected have more than" in checked(rows, tok, "dpo", whole["chosen"]) and "prompt and chosen have more than" in checked(rows, tok, "dpo", whole["chosen"] - 1)
     assert "the prompt alone has more than 9 tokens in row 1 (t1), row 2 (t2), row 3 (t3) and 3 more" in checked(rows, tok, "dpo", 9)
@@ -206,36 +206,36 @@ def test_a_label_is_true_or_false(label, tiny, tmp_path):
     rows = marked(pairs())
     rows[2] = rows[2] | dict(label=label)
     for how in (dict(), dict(valid=rows)):
-        with pytest.raises(ValueError, match=r"true or false in 'label' in row 3 \(t2\)"): dpo.fit_dpo(rows if not how else marked(pairs()), tiny, tmp_path/"m", "kto", **how)
+        with pytest.raises(ValueError, match=r"true or false in 'label' in row 3 \(t2\)"): dpo.fit_dpo(rows if not how else marked(pairs()), tiny, tmp_path/"m", objective="kto", **how)
 
 
 # ------------------------------------------------------------------ dividing
 
 def test_rows_without_a_task_are_divided_by_what_they_ask():
     rows = [dict(prompt=say(f"Write  f{i % 40}." if i % 2 else f"Write f{i % 40}.\n", USER)) for i in range(200)]
-    train, valid = sft.split(rows, .2, 0)
-    assert len(train) + len(valid) == 200 and valid and not {sft.prompt_of(r) for r in train} & {sft.prompt_of(r) for r in valid}
-    assert sft.split(rows[:100], .2, 0)[1] == [r for r in rows[:100] if r in valid]
-    assert sft.split([r | dict(task_id=t) for r, t in zip(rows, [None, "", float("nan")] * 67)], .2, 0)[0][0]["prompt"] == train[0]["prompt"]
+    train, valid = shared.split_by_task(rows, .2, 0)
+    assert len(train) + len(valid) == 200 and valid and not {shared.prompt_of(r) for r in train} & {shared.prompt_of(r) for r in valid}
+    assert shared.split_by_task(rows[:100], .2, 0)[1] == [r for r in rows[:100] if r in valid]
+    assert shared.split_by_task([r | dict(task_id=t) for r, t in zip(rows, [None, "", float("nan")] * 67, strict=False)], .2, 0)[0][0]["prompt"] == train[0]["prompt"]
 
 
 def test_tasks_that_ask_the_same_stay_together_and_names_may_be_numbers():
     rows = [dict(task_id=i, prompt=say(f"p{i // 3}", USER)) for i in range(60)] + [dict(prompt=say("p1", USER)), dict(task_id="x", prompt=say(" p2", USER))]
     for seed in range(20):
-        train, valid = sft.split(rows, .3, seed)
-        assert train and valid and not {sft.prompt_of(r) for r in train} & {sft.prompt_of(r) for r in valid} and not {sft.task_of(r) for r in train} & {sft.task_of(r) for r in valid}
+        train, valid = shared.split_by_task(rows, .3, seed)
+        assert train and valid and not {shared.prompt_of(r) for r in train} & {shared.prompt_of(r) for r in valid} and not {shared.task_of(r) for r in train} & {shared.task_of(r) for r in valid}
     chain = [dict(task_id=t, prompt=say(p, USER)) for t, p in ((1, "a"), (2, "b"), (3, "c"), (1, "b"), (2, "c"))]
-    assert len(set(sft.related(chain).values())) == 1
+    assert len(set(shared.related(chain).values())) == 1
 
 
 @pytest.mark.parametrize("rows", [[dict(task_id="t", prompt=say(f"p{i}", USER)) for i in range(5)], [dict(prompt=say("p", USER))] * 5, [dict(task_id="t")], [dict(task_id=i, prompt=say("p", USER)) for i in range(4)]])
 def test_what_cannot_be_divided_is_refused_with_the_rows(rows):
-    with pytest.raises(ValueError, match=r"All rows are of one task or ask the same, so none can be held out .*: row 1.*; add rows of another task, or give validation rows \(`valid`\)"): sft.split(rows, .1, 0)
+    with pytest.raises(ValueError, match=r"All rows are of one task or ask the same, so none can be held out .*: row 1.*; add rows of another task, or give validation rows \(`valid`\)"): shared.split_by_task(rows, .1, 0)
 
 
 def test_something_is_always_left_to_train_on():
     for share in (0, .5, .99, 1):
-        train, valid = sft.split([dict(task_id=i) for i in range(3)], share, 1)
+        train, valid = shared.split_by_task([dict(task_id=i) for i in range(3)], share, 1)
         assert train and valid
 
 
@@ -249,7 +249,7 @@ def test_rows_with_or_without_a_task_train(trainer, change, tiny, tmp_path):
     rows = [change(r) for r in (answers(pairs()) if trainer == "sft" else pairs())]
     rows[0] = rows[0] | dict(prompt=[m | dict(name="me", n=1) for m in rows[0]["prompt"]])
     how = dict(epochs=1, batch=4)
-    log = sft.fit_sft(iter(rows), tiny, tmp_path/"m", **how) if trainer == "sft" else dpo.fit_dpo(iter(rows), tiny, tmp_path/"m", trainer, **how)
+    log = sft.fit_sft(iter(rows), tiny, tmp_path/"m", **how) if trainer == "sft" else dpo.fit_dpo(iter(rows), tiny, tmp_path/"m", objective=trainer, **how)
     assert (tmp_path/"m"/"model.safetensors").exists() and next(r["eval_loss"] for r in log if "eval_loss" in r) < 40
 
 
@@ -270,7 +270,7 @@ def test_nothing_and_what_is_no_list_are_refused(tiny, tmp_path):
 
 
 def test_names_of_tasks_to_weigh_are_texts(tiny, tmp_path):
-    rows = [r | dict(task=t) for r, t in zip(answers(pairs()), ["a", "b", 3, "a", "b", "a"])]
+    rows = [r | dict(task=t) for r, t in zip(answers(pairs()), ["a", "b", 3, "a", "b", "a"], strict=True)]
     with pytest.raises(ValueError, match=r"the name of their task .* no text in row 3 \(t3\)"): sft.fit_sft(rows, tiny, tmp_path/"m", valid=rows, weighting="case3")
 
 

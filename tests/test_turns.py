@@ -5,12 +5,22 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from codedpo_nb.training import chat
-from codedpo_nb.world import model as house, sampling
-from codedpo_nb import sft
 from codedpo_nb.eval import generate
-from codedpo_nb.world.model import CHATML, end_tokens, fresh_model, load, model_ends, save, token_ids, train_tokenizer, turn_start
 from codedpo_nb.running.records import Journal
+from codedpo_nb.training import chat, shared
+from codedpo_nb.world import model as house
+from codedpo_nb.world import sampling
+from codedpo_nb.world.model import (
+    CHATML,
+    end_tokens,
+    fresh_model,
+    load_model,
+    model_ends,
+    save_model,
+    token_ids,
+    train_tokenizer,
+    turn_start,
+)
 
 torch.set_num_threads(1)
 TEXTS = ["def f(x):\n    return x + 1", "user assistant system Write a function. ### Instruction: Response: USER: </s> <s> [INST]"]
@@ -41,7 +51,7 @@ class Reciter(SimpleNamespace):
     device = "cpu"
     def generate(self, input_ids, attention_mask, generation_config):
         assert input_ids.shape == attention_mask.shape
-        self.asked = [[i for i, m in zip(*row) if m] for row in zip(input_ids.tolist(), attention_mask.tolist())]
+        self.asked = [[i for i, m in zip(*row, strict=True) if m] for row in zip(input_ids.tolist(), attention_mask.tolist(), strict=True)]
         self.ends = generation_config.eos_token_id
         said = [(row + [90] * 99)[:generation_config.max_new_tokens] for row in self.says * (len(input_ids) // len(self.says))]
         return torch.cat([input_ids, torch.tensor(said)], 1)
@@ -91,8 +101,8 @@ def test_a_real_model_writes_nothing_behind_a_turns_end(tmp_path):
     end = tok.convert_tokens_to_ids("<|im_end|>")
     tok.eos_token = tok.pad_token = "<|endoftext|>"
     small.generation_config.eos_token_id = [tok.eos_token_id, end]
-    save(small, tok, tmp_path/"model")
-    model, tok = load(tmp_path/"model")
+    save_model(small, tok, tmp_path/"model")
+    model, tok = load_model(tmp_path/"model")
     kept, real = [], model.generate
     def spy(**how): kept.append(real(**how)[:, how["input_ids"].shape[1]:].tolist()); return torch.cat([how["input_ids"], torch.tensor(kept[-1])], 1)
     model.generate = spy
@@ -173,22 +183,22 @@ def test_an_answer_is_cut_when_its_end_is_missing_however_its_text_is_tokenized(
 def test_training_ends_where_answers_end(shape, tmp_path):
     tok, (_, end, _) = tokenizer(shape), SHAPES[shape]
     tok.save_pretrained(tmp_path)
-    text = sft.training_tokenizer(tmp_path).apply_chat_template([dict(role="user", content="f"), dict(role="assistant", content="def f")], tokenize=False)
+    text = shared.training_tokenizer(tmp_path).apply_chat_template([dict(role="user", content="f"), dict(role="assistant", content="def f")], tokenize=False)
     assert text.endswith("<|endoftext|>" if shape == "phi" else end or "<|endoftext|>") and "def f" in text
-    assert turn_start(sft.training_tokenizer(tmp_path)) == SHAPES[shape][2]
+    assert turn_start(shared.training_tokenizer(tmp_path)) == SHAPES[shape][2]
 
 
 def test_a_tokenizer_without_any_end_is_refused_for_training(tmp_path):
     tok = tokenizer("alpaca")
     tok.eos_token = None
     tok.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="no token that ends an answer: give its tokenizer an `eos_token`"): sft.training_tokenizer(tmp_path)
+    with pytest.raises(ValueError, match="no token that ends an answer: give its tokenizer an `eos_token`"): shared.training_tokenizer(tmp_path)
 
 
 def test_a_copy_that_speaks_chatml_keeps_every_end(tmp_path):
     tok = tokenizer()
     small = fresh_model(tok, 32, 1)
     small.generation_config.eos_token_id = [0, 7]
-    save(small, tok, tmp_path/"base")
-    model, tok = load(chat.chat_model(tmp_path/"base", tmp_path/"chat"))
+    save_model(small, tok, tmp_path/"base")
+    model, tok = load_model(chat.chat_model(tmp_path/"base", tmp_path/"chat"))
     assert model.generation_config.eos_token_id == [tok.convert_tokens_to_ids("<|im_end|>"), 0, 7]

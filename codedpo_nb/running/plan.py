@@ -218,7 +218,7 @@ def profile_seeds(values: dict[str, tuple] # of `load_profile`
     if twice: raise BadInput(f"{where}: seeds has {twice[0]} more than once; name each seed once")
     return seeds
 
-# %% ../../nbs/running/plan.ipynb #ea865ef3
+# %% ../../nbs/running/plan.ipynb #783c14e3
 def set_value(text: str, name: str, where: str, default: object):
     "The value that `text` gives to the parameter `name` with this `default`."
     if not text.strip(): return ""
@@ -226,8 +226,10 @@ def set_value(text: str, name: str, where: str, default: object):
     if node is None or node.tag.endswith(":null"): raise BadInput(f"{where} has no value: write it after the =")
     value = yaml_value(node, name, lambda line: where)
     if not isinstance(default, float): return value
-    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d{1,3}", value): value = float(value)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", value): value = float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"{where} is {brief(text)}, which is no number to compute with: write one such as 1e-4")
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 # %% ../../nbs/running/plan.ipynb #f6973a84
 def read_overrides(texts: Iterable[str], # `name=value`, as after `--set`

@@ -74,7 +74,8 @@ def test_full_disk_leaves_the_old_file_and_no_rubbish(run):
         from codedpo_nb.running.records import *
         run = Run("smoke", "02_selfverify", {{}}, home={str(run.home)!r})
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)) # as a full disk would, at 20 kB
-        for attempt in (lambda: run.write("rows.jsonl", [dict(a="x"*1000)]*100), lambda: run.journal("loop").append(1, "y"*30_000)):
+        rows = [dict(a="x"*1000)]*100
+        for attempt in (lambda: run.write("rows.jsonl", rows), lambda: run.journal("loop").append(1, "y"*30_000)):
             try: attempt()
             except DiskFullError as error: print(error)
     """
@@ -132,7 +133,8 @@ def test_figures_are_the_same_bytes_in_two_processes(run):
         from codedpo_nb.running.records import Run, style
         style()
         fig, ax = plt.subplots()
-        ax.bar([1, 2], [3, 4], hatch="/", label="x"); ax.fill_between([0, 1], [0, 1]); ax.legend(); ax.set_title("ünï")
+        ax.bar([1, 2], [3, 4], hatch="/", label="x")
+        ax.fill_between([0, 1], [0, 1]); ax.legend(); ax.set_title("ünï")
         Run("smoke", "02_selfverify", {}, home=%r).figure(fig, "bars", "Bars & <more>")
     """
     made = []
@@ -363,7 +365,8 @@ def test_a_run_by_hand_reads_through_its_layer_and_writes_into_it(run, monkeypat
     hand = records.start("02_selfverify", dict(profile="smoke", seed=1, n=shares, run=None))
     shares.append(1.)
     assert hand.params == dict(profile="smoke", seed=1, n=[.5]) and hand.seed == 1
-    assert "goes to outputs/by-hand/smoke" in capsys.readouterr().out and hand.read("a.jsonl") == [dict(x=1)] and hand.checked("a.jsonl") == run.artefacts/"a.jsonl"
+    assert "goes to outputs/by-hand/smoke" in capsys.readouterr().out and hand.read("a.jsonl") == [
+        dict(x=1)] and hand.checked("a.jsonl") == run.artefacts/"a.jsonl"
     assert len(hand.journal("loop")) == 0
     hand.workdir("w")
     hand.write("a.jsonl", [dict(x=2)])
@@ -371,15 +374,20 @@ def test_a_run_by_hand_reads_through_its_layer_and_writes_into_it(run, monkeypat
     assert hand.read("a.jsonl") == [dict(x=2)] and run.read("a.jsonl") == [dict(x=1)]
     assert {p: p.read_bytes() for p in run.dir.rglob("*") if p.is_file()} == before
     assert sorted(p.name for p in (run.home/"outputs").iterdir()) == ["by-hand", "smoke"]
-    with pytest.raises(ArtefactError, match="outputs/smoke/artefacts/b.jsonl is missing"): hand.read("b.jsonl")
+    with pytest.raises(ArtefactError, match="outputs/smoke/artefacts/b.jsonl is missing"):
+        hand.read("b.jsonl")
     monkeypatch.setenv("CODEDPO_RECORDED", str(run.home/"recorded.jsonl"))
     assert records.start("02_selfverify", dict(profile="smoke", seed=0, n=3)).dir == run.dir
-    for bad, values, why in [(dict(profile="smoke", seed=0, n=3), dict(profile="smoke", seed=0), "declares n, without a value here: run its parameters cell"),
-                             (dict(profile="smoke"), dict(profile="smoke"), "declares no seed: write `seed = 0` into its parameters cell"),
+    for bad, values, why in [(dict(profile="smoke", seed=0, n=3), dict(profile="smoke", seed=0),
+                              "declares n, without a value here: run its parameters cell"),
+                             (dict(profile="smoke"), dict(profile="smoke"), "declares no seed: write `seed = "
+                              "0` into its parameters cell"),
                              (dict(seed=0), dict(seed=0), 'declares no profile: write `profile = "smoke"`')]:
         declares(**bad)
         with pytest.raises(ValueError, match=why): records.start("02_selfverify", values)
-    with pytest.raises(ValueError, match="There is no notebook nbs/03_x.ipynb, which would declare the parameters"): records.start("03_x", dict(profile="smoke"))
+    with pytest.raises(ValueError, match="There is no notebook nbs/03_x.ipynb, which would declare the "
+                       "parameters"):
+        records.start("03_x", dict(profile="smoke"))
 
 
 # ------------------------------------------------------------------ the root
@@ -389,15 +397,21 @@ def test_the_root_is_that_of_this_project(tmp_path, monkeypatch):
     ours = records.root()
     other = tmp_path/"other/nbs/deep"
     other.mkdir(parents=True)
-    for text in ("[DEFAULT]\nlib_name = their_project\n", "[DEFAULT]\nlib_name = codedpo_nb2\n# lib_name = codedpo_nb\n", ""):
+    for text in ("[DEFAULT]\nlib_name = their_project\n", "[DEFAULT]\nlib_name = codedpo_nb2\n# lib_name = "
+                 "codedpo_nb\n", ""):
         (tmp_path/"other/settings.ini").write_text(text)
         monkeypatch.chdir(other)
-        assert records.root() == ours, "a foreign project with notebooks is passed over, for the clone of the package"
+        assert records.root() == ours, ("a foreign project with notebooks is passed over, for the clone of "
+                                        "the package")
     (tmp_path/"other/settings.ini").write_text("[DEFAULT]\nlib_name=codedpo_nb\n")
     assert records.root() == tmp_path/"other"
     monkeypatch.setitem(vars(records), "__file__", str(tmp_path/"site/codedpo_nb/running/records.py"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="No clone of codedpo_nb here: `git clone` the repository and change into it, or set CODEDPO_ROOT"): records.root()
+    with pytest.raises(FileNotFoundError, match="No clone of codedpo_nb here: `git clone` the repository, "
+                       "change into it and run `make reproduce`"):
+        records.root()
     assert records.shown(tmp_path/"x") == str(tmp_path/"x")
     monkeypatch.setenv("CODEDPO_ROOT", str(tmp_path/"gone"))
-    with pytest.raises(FileNotFoundError, match="gone', which is no folder: set it to the clone of codedpo_nb, or unset it"): records.root()
+    with pytest.raises(FileNotFoundError, match="gone', which is no folder: set it to the clone of "
+                       "codedpo_nb, or unset it"):
+        records.root()

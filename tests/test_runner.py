@@ -458,13 +458,21 @@ def shell(*args): return runner.main([*args])
 
 
 @pytest.mark.parametrize("given, why", [
-    (["m=4"], "--set m: no notebook has a parameter 'm'"), (["ratte=1"], "--set ratte: no notebook has a parameter 'ratte'; did you mean 'rate'?"),
-    (["n=four"], "--set n: n is 'four', but 02_squares wants a whole number such as 4"), (["n=4.0"], "wants a whole number"), (["n=1e3"], "wants a whole number"),
-    (["rate=fast"], "--set rate: rate is 'fast', but 02_squares wants a number"), (["rate=.nan"], "no number to compute with"), (["rate=1e999"], "no number to compute with"),
-    (["n=017"], "octal"), (["n=[1"], "--set n is not YAML"), (["n=&a 3"], "anchors"), (["n=!!int 3"], "tags"), (["n="], "--set n: n is ''"), (["n=~"], "--set n has no value: write it after the ="),
-    (["n=# 3"], "--set n has no value"), (["n=true"], "n is True, but"), (["n='3'"], "leave the quotes out"), (["n=a: 3"], "n is {'a': 3}, but"), (["n"], "--set n: write `--set name=value`"),
-    (["=3"], "write `--set name=value`"), (["n=1", "n=2"], "--set n is given a second time"), (["profile=x"], "a profile is chosen by `--profile`"),
-    (["seeds=3"], "--set seeds: seeds is 3, but it has to be a list"), (["seed=1", "seeds=[1]"], "--set seeds: both seed and seeds are given"), (["x" * 900 + "=3"], "--set xxx")])
+    (["m=4"], "--set m: no notebook has a parameter 'm'"),
+    (["ratte=1"], "--set ratte: no notebook has a parameter 'ratte'; did you mean 'rate'?"),
+    (["n=four"], "--set n: n is 'four', but 02_squares wants a whole number such as 4"),
+    (["n=4.0"], "wants a whole number"), (["n=1e3"], "wants a whole number"),
+    (["rate=fast"], "--set rate: rate is 'fast', but 02_squares wants a number"),
+    (["rate=.nan"], "no number to compute with"), (["rate=1e999"], "no number to compute with"),
+    (["n=017"], "octal"), (["n=[1"], "--set n is not YAML"), (["n=&a 3"], "anchors"), (["n=!!int 3"], "tags"),
+    (["n="], "--set n: n is ''"), (["n=~"], "--set n has no value: write it after the ="),
+    (["n=# 3"], "--set n has no value"), (["n=true"], "n is True, but"), (["n='3'"], "leave the quotes out"),
+    (["n=a: 3"], "n is {'a': 3}, but"), (["n"], "--set n: write `--set name=value`"),
+    (["=3"], "write `--set name=value`"), (["n=1", "n=2"], "--set n is given a second time"),
+    (["profile=x"], "a profile is chosen by `--profile`"),
+    (["seeds=3"], "--set seeds: seeds is 3, but it has to be a list"),
+    (["seed=1", "seeds=[1]"], "--set seeds: both seed and seeds are given"),
+    (["x" * 900 + "=3"], "--set xxx")])
 def test_bad_overrides(base, given, why, capsys, monkeypatch):
     monkeypatch.setenv("CODEDPO_ROOT", str(base))
     assert shell(*(word for text in given for word in ("--set", text))) == 2
@@ -473,7 +481,9 @@ def test_bad_overrides(base, given, why, capsys, monkeypatch):
     assert not (base/"outputs").exists()
 
 
-@pytest.mark.parametrize("text, name, value", [("rate=1e-5", "rate", 1e-5), ("rate=1E+2", "rate", 100.), ("rate=2", "rate", 2.), ("n=12", "n", 12), ("n=1_000", "n", 1000), ("seed=-1", "seed", -1)])
+@pytest.mark.parametrize("text, name, value",
+                         [("rate=1e-5", "rate", 1e-5), ("rate=1E+2", "rate", 100.), ("rate=2", "rate", 2.),
+                          ("n=12", "n", 12), ("n=1_000", "n", 1000), ("seed=-1", "seed", -1)])
 def test_overrides_are_yaml_and_numbers_as_people_write_them(base, text, name, value):
     found = make_plan("smoke", base, [text]).values[name]
     assert found == value and type(found) is type(value)
@@ -490,14 +500,16 @@ def test_a_run_with_a_value_set_has_a_folder_of_its_own(base, capsys, monkeypatc
     assert (out/"tables/total.csv").read_text() == "total\n55\n"
     assert {p: p.read_bytes() for p in (base/"outputs/smoke").rglob("*") if p.is_file()} == before
     page = (out/"report.html").read_text()
-    assert "codedpo-run --profile smoke --set n=6 --set rate=1e-5" in page and "Set by hand: <code>n=6</code>, <code>rate=1e-5</code>" in page
+    assert ("codedpo-run --profile smoke --set n=6 --set rate=1e-5" in page
+            and "Set by hand: <code>n=6</code>, <code>rate=1e-5</code>" in page)
     assert "Set by hand" not in (base/"outputs/smoke/report.html").read_text()
     assert load_register(out/"manifest.json")["tables/total"]["params"] == dict(profile=name, seed=0)
 
-    assert go(base, overrides=["n=6", "rate=0.00001"]) == [], "the same values, in other words and order, are the same run"
+    assert go(base, overrides=["rate=0.00001", "n=6"]) == [], "the same values in other words are the same run"
     assert runner.run_profile(name, base, file=io.StringIO()) == [], "the folder's name is a profile's"
     (out/"artefacts/squares.jsonl").unlink()
-    with pytest.raises(ArtefactError, match=re.escape(f"run `codedpo-run --profile {name} --only 02_squares`")):
+    with pytest.raises(ArtefactError,
+                       match=re.escape(f"run `codedpo-run --profile {name} --only 02_squares`")):
         runner.run_profile(name, base, only="01_sum", force=True, file=io.StringIO())
     assert runner.run_profile(name, base, only="02_squares", file=io.StringIO()) == ["02_squares"]
     assert make_plan(name, base, ["seed=3"]).profile == f"{name}+seed=3"
@@ -509,21 +521,26 @@ def test_a_run_with_a_value_set_has_a_folder_of_its_own(base, capsys, monkeypatc
 
 def test_seeds_and_single_values(seeded):
     file = io.StringIO()
-    assert runner.run_profile("many", seeded, only="02_squares", file=file, overrides=["n=3"]) == ["02_squares"] * 2
+    assert runner.run_profile("many", seeded, only="02_squares", file=file,
+                              overrides=["n=3"]) == ["02_squares"] * 2
     out = seeded/"outputs"
     assert sorted(p.name for p in out.iterdir()) == ["many+n=3", "many+n=3-seed0", "many+n=3-seed2"]
     single = make_plan("many+n=3-seed2", seeded)
-    assert single.values == dict(profile="many+n=3-seed2", n=3, seed=2) == make_plan("many-seed2", seeded, ["n=3"]).values
+    assert single.values == dict(profile="many+n=3-seed2", n=3, seed=2)
+    assert make_plan("many-seed2", seeded, ["n=3"]) == single
     assert make_plan("many+n=3", seeded).seeds == [0, 2]
-    assert make_plan("many", seeded, ["seed=5"]).seeds == [] and make_plan("many", seeded, ["seed=5"]).values["seed"] == 5
+    one = make_plan("many", seeded, ["seed=5"])
+    assert one.seeds == [] and one.values["seed"] == 5
     assert make_plan("smoke", seeded, ["seeds=[1, 2]"]).seeds == [1, 2]
 
 
 def test_names_of_overridden_runs_are_folder_names():
-    for given in (dict(model="/a/b"), dict(ablate=["size", "ranking"]), dict(x="y" * 200), {f"long_name_{i}": i for i in range(9)}, dict(x=""), dict(x="a\nb"), dict(x=".")):
+    for given in (dict(model="/a/b"), dict(ablate=["size", "ranking"]), dict(x="y" * 200),
+                  {f"long_name_{i}": i for i in range(9)}, dict(x=""), dict(x="a\nb"), dict(x=".")):
         name = plan.override_name("laptop", given)
         assert records.is_folder_name(name) and records.is_folder_name(f"{name}-seed-1"), name
-        assert plan.override_name("laptop", dict(reversed(given.items()))) == name != plan.override_name("laptop", {**given, "z": 1})
+        assert plan.override_name("laptop", dict(reversed(given.items()))) == name
+        assert plan.override_name("laptop", {**given, "z": 1}) != name
 
 
 # ------------------------------------------------------------------ what is recorded
@@ -532,13 +549,17 @@ def test_the_manifest_has_every_parameter_that_a_stage_declares(base):
     go(base)
     edit(base/"nbs/02_squares.ipynb", "print(", "run.table([dict(n=n)], 'n', 'N'); print(")
     go(base)
-    found = {entry["stage"]: entry["params"] for entry in load_register(base/"outputs/smoke/manifest.json").values()}
-    assert found == {"02_squares": dict(profile="smoke", seed=0, n=4, rate=1.), "01_sum": dict(profile="smoke", seed=0)}
+    found = {entry["stage"]: entry["params"]
+             for entry in load_register(base/"outputs/smoke/manifest.json").values()}
+    assert found == {"02_squares": dict(profile="smoke", seed=0, n=4, rate=1.),
+                     "01_sum": dict(profile="smoke", seed=0)}
 
 
 def test_a_parameter_that_a_later_cell_changes_is_found(base):
     edit(base/"nbs/01_sum.ipynb", "run = start", "seed = 1\\nrun = start")
-    with pytest.raises(StageFailed, match=r"01_sum records tables/total with other parameters than it was given \(seed\): call `records.start\('01_sum', globals\(\)\)`"): go(base)
+    with pytest.raises(StageFailed, match=r"01_sum records tables/total with other parameters than it was "
+                       r"given \(seed\): call `records.start\('01_sum', globals\(\)\)`"):
+        go(base)
 
 
 STAGES = plan.find_stages(ROOT/"nbs")
@@ -547,7 +568,8 @@ STAGES = plan.find_stages(ROOT/"nbs")
 def test_a_stage_records_what_its_parameters_cell_declares(stage, monkeypatch, tmp_path):
     starts = [source for source in stage.code if re.search(r"\brecords\.start\(", source)]
     assert len(starts) == 1 and f'run = records.start("{stage.name}", globals())' in starts[0]
-    shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=lambda folder, names: [n for n in names if n != f"{stage.name}.ipynb" and Path(folder).name == "nbs"])
+    (tmp_path/"nbs").mkdir()
+    shutil.copy(stage.path, tmp_path/"nbs")
     monkeypatch.setenv("CODEDPO_ROOT", str(tmp_path))
     assert records.start(stage.name, stage.params | dict(other=1)).params == stage.params
     for name in stage.params:
@@ -557,7 +579,8 @@ def test_a_stage_records_what_its_parameters_cell_declares(stage, monkeypatch, t
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_no_other_cell_of_a_stage_sets_its_parameters(stage):
-    class Names(ast.NodeVisitor): # set at the top of a cell; functions and comprehensions have names of their own
+    # set at the top of a cell; functions and comprehensions have names of their own
+    class Names(ast.NodeVisitor):
         def visit_Name(self, node): self.found |= {node.id} if isinstance(node.ctx, ast.Store) else set()
         def visit_FunctionDef(self, node): self.found |= {node.name}
         def visit_alias(self, node): self.found |= {node.asname or node.name}
@@ -573,28 +596,37 @@ def test_no_other_cell_of_a_stage_sets_its_parameters(stage):
         assert not names.found & stage.params.keys(), source[:80]
 
 
-@pytest.mark.parametrize("cls, methods", [(records.Run, "path rng write seal source checked read journal workdir figure table"), (records.Journal, "append get rows"),
-                                          (plan.Plan, "passed depends single"), (runner.Display, "say begin tick end close")])
-def test_help_lists_the_methods_with_their_words(cls, methods):
-    text = pydoc.plain(pydoc.render_doc(cls))
-    tree = next(node for node in ast.walk(ast.parse(Path(sys.modules[cls.__module__].__file__).read_text())) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
-    written = {node.name: ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
-    for name in methods.split(): assert re.search(rf"^ \|  {name}\(self", text, re.M) and written[name], f"{name}: an editor reads the class, not what is added to it"
+METHODS = {records.Run: "path rng write seal source checked read journal workdir figure table",
+           records.Journal: "append get rows", plan.Plan: "passed depends single",
+           runner.Display: "say begin tick end close"}
+
+@pytest.mark.parametrize("cls, methods", METHODS.items(), ids=lambda x: getattr(x, "__name__", None))
+def test_help_lists_the_methods_and_an_editor_reads_them_in_the_class(cls, methods):
+    text, source = pydoc.plain(pydoc.render_doc(cls)), Path(sys.modules[cls.__module__].__file__).read_text()
+    body = next(n for n in ast.parse(source).body if isinstance(n, ast.ClassDef) and n.name == cls.__name__).body
+    written = {node.name: ast.get_docstring(node) for node in body if isinstance(node, ast.FunctionDef)}
+    for name in methods.split(): assert re.search(rf"^ \|  {name}\(self", text, re.M) and written[name], name
 
 
 # ------------------------------------------------------------------ clones, and what is none
 
 def test_the_quick_look_at_the_export_agrees_with_nbdev(tmp_path):
-    """`stale` compares cells; here the whole text of every module is that of a real export, with docstrings and `__all__`."""
+    """`stale` compares cells; here the whole text of every module is that of a real export, with docstrings
+    and `__all__`."""
     export = pytest.importorskip("nbdev.export").nb_export
     shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=shutil.ignore_patterns(".*"))
     (tmp_path/"codedpo_nb").mkdir()
-    for path in sorted((tmp_path/"nbs").rglob("*.ipynb")): export(str(path), lib_path=str(tmp_path/"codedpo_nb"))
-    def texts(folder): return {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*.py") if not p.name.startswith("_")}
+    for path in sorted((tmp_path/"nbs").rglob("*.ipynb")):
+        export(str(path), lib_path=str(tmp_path/"codedpo_nb"))
+    def texts(folder):
+        return {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*.py")
+                if not p.name.startswith("_")}
     made, there = texts(tmp_path/"codedpo_nb"), texts(ROOT/"codedpo_nb")
-    assert sorted(name for name in made | there if made.get(name) != there.get(name)) == [], "run `make export`"
+    assert sorted(name for name in made | there
+                  if made.get(name) != there.get(name)) == [], "run `make export`"
     assert runner.stale(tmp_path) == [] == runner.stale(ROOT)
-    for old, new in (("def stream(", "def stream_("), ("from pathlib import Path", "from pathlib import PurePath as Path")):
+    for old, new in (("def stream(", "def stream_("),
+                     ("from pathlib import Path", "from pathlib import PurePath as Path")):
         module = tmp_path/"codedpo_nb/running/records.py"
         module.write_text(made["running/records.py"].replace(old, new))
         assert runner.stale(tmp_path) == ["running/records.py"]
@@ -606,30 +638,42 @@ def test_the_quick_look_at_the_export_agrees_with_nbdev(tmp_path):
 def elsewhere(tmp_path, code, **env):
     """Runs `code` in an empty folder, with the package as it lies in a wheel."""
     site, here = tmp_path/"site", tmp_path/"here"
-    if not site.exists(): shutil.copytree(ROOT/"codedpo_nb", site/"codedpo_nb", ignore=shutil.ignore_patterns("__pycache__"))
+    if not site.exists():
+        shutil.copytree(ROOT/"codedpo_nb", site/"codedpo_nb", ignore=shutil.ignore_patterns("__pycache__"))
     here.mkdir(exist_ok=True)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("CODEDPO")}
-    return subprocess.run([sys.executable, "-c", code], cwd=here, text=True, capture_output=True, env=clean | dict(PYTHONPATH=str(site)) | env)
+    return subprocess.run([sys.executable, "-c", code], cwd=here, text=True, capture_output=True,
+                          env=clean | dict(PYTHONPATH=str(site)) | env)
 
 
 def test_a_wheel_without_notebooks_says_what_it_needs(tmp_path):
     code = "import sys; from codedpo_nb.running.runner import main; sys.exit(main(['--profile', 'smoke']))"
     done = elsewhere(tmp_path, code)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
-    assert done.stderr.startswith("codedpo-run: No clone of codedpo_nb here: `git clone` the repository and change into it, or set CODEDPO_ROOT to it")
+    assert done.stderr.startswith("codedpo-run: No clone of codedpo_nb here: `git clone` the repository, "
+                                  "change into it and run `make reproduce`, or set CODEDPO_ROOT to a clone")
     done = elsewhere(tmp_path, code, CODEDPO_ROOT=str(tmp_path/"nowhere"))
-    assert done.returncode == 2 and "which is no folder: set it to the clone of codedpo_nb, or unset it" in done.stderr and done.stderr.count("\n") == 1
+    assert (done.returncode == 2
+            and "which is no folder: set it to the clone of codedpo_nb, or unset it" in done.stderr
+            and done.stderr.count("\n") == 1)
 
 
 def test_a_run_needs_no_nbdev(base, tmp_path):
-    code = "import sys; sys.modules['nbdev'] = sys.modules['fastcore'] = None; from codedpo_nb.running.runner import main, stale; "
-    done = elsewhere(tmp_path, code + f"assert stale({str(ROOT)!r}) == []; sys.exit(main(['--only', '02_squares']))", CODEDPO_ROOT=str(base))
+    code = ("import sys; sys.modules['nbdev'] = sys.modules['fastcore'] = None; from "
+            "codedpo_nb.running.runner import main, stale; ")
+    done = elsewhere(tmp_path, code + f"assert stale({str(ROOT)!r}) == []; sys.exit(main(['--only', "
+                     "'02_squares']))", CODEDPO_ROOT=str(base))
     assert done.returncode == 0, done.stderr
 
 
 def test_missing_libraries_are_one_sentence(base, tmp_path):
-    code = "import sys, importlib.util as u; real = u.find_spec; u.find_spec = lambda n, *a: None if n == 'papermill' else real(n, *a); "
-    done = elsewhere(tmp_path, code + "from codedpo_nb.running.runner import main; sys.exit(main([]))", CODEDPO_ROOT=str(base))
-    assert done.returncode == 2 and done.stderr.startswith("codedpo-run: codedpo-run needs papermill, not installed here: `make reproduce`"), done.stderr
-    done = elsewhere(tmp_path, "import sys; sys.modules['yaml'] = None; from codedpo_nb.running.runner import main; sys.exit(main(['--dry-run']))", CODEDPO_ROOT=str(base))
-    assert done.returncode == 2 and "codedpo-run needs yaml, not installed here" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    code = ("import sys, importlib.util as u; real = u.find_spec; u.find_spec = lambda n, *a: None if n == "
+            "'papermill' else real(n, *a); ")
+    done = elsewhere(tmp_path, code + "from codedpo_nb.running.runner import main; sys.exit(main([]))",
+                     CODEDPO_ROOT=str(base))
+    assert done.returncode == 2 and done.stderr.startswith("codedpo-run: codedpo-run needs papermill, not "
+                                                           "installed here: `make reproduce`"), done.stderr
+    done = elsewhere(tmp_path, "import sys; sys.modules['yaml'] = None; from codedpo_nb.running.runner "
+                     "import main; sys.exit(main(['--dry-run']))", CODEDPO_ROOT=str(base))
+    assert (done.returncode == 2 and "codedpo-run needs yaml, not installed here" in done.stderr
+            and done.stderr.count("\n") == 1), done.stderr

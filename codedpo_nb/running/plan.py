@@ -7,11 +7,10 @@ __all__ = ['BadInput', 'Stage', 'read_stage', 'writers', 'find_stages', 'profile
            'profile_seeds', 'read_overrides', 'override', 'override_name', 'noted_overrides', 'meaning', 'modules',
            'Plan', 'make_plan', 'why_run']
 
-# %% ../../nbs/running/plan.ipynb #fcfa44d6
+# %% ../../nbs/running/plan.ipynb #73042ee0
 import ast
 import difflib
 import functools
-import importlib.util
 import json
 import math
 import re
@@ -42,10 +41,10 @@ class Stage:
     "A notebook that reads and writes artefacts."
     name: str # of the notebook, without `.ipynb`
     path: Path
-    reads: list # artefacts it needs
-    writes: list # artefacts it makes
+    reads: list[str] # artefacts it needs
+    writes: list[str] # artefacts it makes
     params: dict # its parameters with their defaults
-    code: list # sources of its code cells
+    code: list[str] # sources of its code cells
 
 # %% ../../nbs/running/plan.ipynb #f5b77ea5
 def read_stage(path: str | Path) -> Stage | None:
@@ -72,7 +71,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 # %% ../../nbs/running/plan.ipynb #5274de3f
 def writers(stages: list[Stage]) -> dict[str, Stage]:
     "Stage that writes each artefact, by the artefact's name."
-    found = {}
+    found: dict[str, Stage] = {}
     for stage in stages:
         for name in stage.writes:
             if name in found: raise BadInput(f"{found[name].name} and {stage.name} both write {name}: one of them must choose another name")
@@ -81,17 +80,23 @@ def writers(stages: list[Stage]) -> dict[str, Stage]:
 
 # %% ../../nbs/running/plan.ipynb #f2793b5a
 def find_stages(nbs: str | Path) -> list[Stage]:
-    "The stages in the folder `nbs`, each after the writers of what it reads; `BadInput` if there is no such order."
+    """The stages in the folder `nbs`, each after the writers of what it reads;
+
+    `BadInput` if there is no such order."""
     stages = [stage for stage in map(read_stage, sorted(Path(nbs).glob("[0-9]*.ipynb"))) if stage]
     source, waiting = writers(stages), {}
     for stage in stages:
         for name in stage.reads:
-            if name not in source: raise BadInput(f"{stage.name} reads {name}, which no notebook writes{did_you_mean(name, source)}")
+            if name not in source:
+                raise BadInput(f"{stage.name} reads {name}, which no notebook "
+                               f"writes{did_you_mean(name, source)}")
         waiting[stage.name] = {source[name].name for name in stage.reads}
     by_name, ordered = {stage.name: stage for stage in stages}, []
     while waiting:
         ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
-        if not ready: raise BadInput(f"The stages {', '.join(waiting)} wait for one another: one of them reads what comes after it")
+        if not ready:
+            raise BadInput(f"The stages {', '.join(waiting)} wait for one another: one of them reads what "
+                           "comes after it")
         ordered.append(by_name[min(ready)])
         del waiting[min(ready)]
     return ordered
@@ -100,10 +105,14 @@ def find_stages(nbs: str | Path) -> list[Stage]:
 def profile_file(profile: str, base: str | Path) -> Path:
     "File of the profile with this name in `profiles/`, or at this path if it ends in .yaml."
     if profile.endswith((".yaml", ".yml")):
-        if not Path(profile).is_file(): raise BadInput(f"There is no profile file {brief(profile, 200)[1:-1]}: give the path of a YAML file, or a name from profiles/")
+        if not Path(profile).is_file():
+            raise BadInput(f"There is no profile file {brief(profile, 200)[1:-1]}: give the path of a YAML "
+                           "file, or a name from profiles/")
         return Path(profile)
     known = sorted(p.stem for p in (Path(base)/"profiles").glob("*.yaml"))
-    if profile not in known: raise BadInput(f"There is no profile {brief(profile)}: profiles/ has {', '.join(known) or 'none'}{did_you_mean(profile, known)}")
+    if profile not in known:
+        raise BadInput(f"There is no profile {brief(profile)}: profiles/ has "
+                       f"{', '.join(known) or 'none'}{did_you_mean(profile, known)}")
     return Path(base)/"profiles"/f"{profile}.yaml"
 
 # %% ../../nbs/running/plan.ipynb #89a13cba
@@ -120,7 +129,7 @@ def profile_text(path: str | Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadInput(f"{shown(path)}, line {line}: this is not UTF-8: save the file as UTF-8") from None
 
-# %% ../../nbs/running/plan.ipynb #e62a6771
+# %% ../../nbs/running/plan.ipynb #7bcaae3b
 def yaml_node(text: str,
               place: Callable # from the number of a line to where that is, for messages
              ):
@@ -129,24 +138,36 @@ def yaml_node(text: str,
     depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            where, depth = place(event.start_mark.line + 1), depth + isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if getattr(event, "anchor", None): raise BadInput(f"{where}: anchors (&) and aliases (*) are not read: write the value itself, or put a text into quotes")
-            if getattr(event, "tag", None): raise BadInput(f"{where}: tags ({brief(event.tag)}) are not read: write a plain value")
-            if depth > DEEPEST: raise BadInput(f"{where}: the value is nested too deeply: write numbers, texts, or a list of them")
+            where = place(event.start_mark.line + 1 if event.start_mark else 1)
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if getattr(event, "anchor", None):
+                raise BadInput(f"{where}: anchors (&) and aliases (*) are not read: write the value itself, "
+                               "or put "
+                               "a text into quotes")
+            if tag := getattr(event, "tag", None):
+                raise BadInput(f"{where}: tags ({brief(tag)}) are not read: write a plain value")
+            if depth > DEEPEST:
+                raise BadInput(f"{where}: the value is nested too deeply: write numbers, texts, or a list of "
+                               "them")
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        mark, what = getattr(error, "problem_mark", None), getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
         line = mark.line + 1 if mark else text.count("\n", 0, getattr(error, "position", 0)) + 1
-        raise BadInput(f"{place(line)} is not YAML ({what}): write one `name: value` a line" + (", with spaces instead of tabs" if "\\t" in what else "")) from None
+        tabs = ", with spaces instead of tabs" if "\\t" in what else ""
+        raise BadInput(f"{place(line)} is not YAML ({what}): write one `name: value` a line{tabs}") from None
 
-# %% ../../nbs/running/plan.ipynb #d1e56634
+# %% ../../nbs/running/plan.ipynb #f107a81f
 def yaml_value(node, name: str, # of the parameter, for messages
                place: Callable): # as in `yaml_node`
     "What a node stands for; `BadInput` for what is empty, and for a number in a form that is easily mistaken."
     import yaml
     where = f"{place(node.start_mark.line + 1)}: {brief(name)[1:-1]}"
     if isinstance(node, yaml.SequenceNode): return [yaml_value(item, name, place) for item in node.value]
-    if isinstance(node, yaml.MappingNode): return {key.value: yaml_value(value, name, place) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+    if isinstance(node, yaml.MappingNode):
+        plain = [(key.value, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
+        return {key: yaml_value(value, name, place) for key, value in plain}
     kind, text = node.tag.rpartition(":")[2], node.value
     if kind == "null": raise BadInput(f"{where} has no value: write one, or delete the line")
     if kind == "bool": return text.lower() in ("true", "yes", "on")
@@ -202,9 +223,11 @@ def check_profile(values: dict[str, tuple], # of `load_profile`
             text, plain = isinstance(value, str), r"[-+]?\d+(\.\d*)?|true|false"
             number = text and isinstance(default, float) and "e" in value
             quoted = text and isinstance(default, (int, float)) and re.fullmatch(plain, value)
-            way = "; YAML takes 1.0e-4 as a number, 1e-4 as a text" if number else "; leave the quotes out" if quoted else ""
-            raise BadInput(f"{where}: {name} is {brief(value)}, but {stage.name} wants {WORDS[type(default)]} such as "
-                           f"{default!r}{way}")
+            way = ""
+            if number: way = "; YAML takes 1.0e-4 as a number, 1e-4 as a text"
+            elif quoted: way = "; leave the quotes out"
+            wanted = f"{stage.name} wants {WORDS[type(default)]} such as {default!r}"
+            raise BadInput(f"{where}: {name} is {brief(value)}, but {wanted}{way}")
 
 # %% ../../nbs/running/plan.ipynb #0d5d9b3b
 def profile_seeds(values: dict[str, tuple] # of `load_profile`
@@ -223,24 +246,30 @@ def set_value(text: str, name: str, where: str, default: object):
     "The value that `text` gives to the parameter `name` with this `default`."
     if not text.strip(): return ""
     node = yaml_node(text, lambda line: where)
-    if node is None or node.tag.endswith(":null"): raise BadInput(f"{where} has no value: write it after the =")
+    if node is None or node.tag.endswith(":null"):
+        raise BadInput(f"{where} has no value: write it after the =")
     value = yaml_value(node, name, lambda line: where)
     if not isinstance(default, float): return value
-    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", value): value = float(value)
+    if isinstance(value, str) and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", value):
+        value = float(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise BadInput(f"{where} is {brief(text)}, which is no number to compute with: write one such as 1e-4")
+        raise BadInput(f"{where} is {brief(text)}, which is no number to compute with: write one such as "
+                       "1e-4")
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 # %% ../../nbs/running/plan.ipynb #f6973a84
 def read_overrides(texts: Iterable[str], # `name=value`, as after `--set`
                    stages: list[Stage]) -> dict[str, tuple]:
-    "Single values with their sources for messages: `{name: (value, '--set name')}`; `BadInput` for what is none."
+    """Single values with their sources for messages:
+
+    `{name: (value, '--set name')}`; `BadInput` for what is none."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         where = f"--set {brief(name, 40)[1:-1]}"
         if not equals or not name: raise BadInput(f"--set {brief(text)[1:-1]}: write `--set name=value`")
-        if name == "profile": raise BadInput(f"{where}: a profile is chosen by `--profile`: leave `--set profile` out")
+        if name == "profile":
+            raise BadInput(f"{where}: a profile is chosen by `--profile`: leave `--set profile` out")
         if name in found: raise BadInput(f"{where} is given a second time; keep one of the two")
         default = next((stage.params[name] for stage in stages if name in stage.params), None)
         found[name] = set_value(value, name, where, default), where
@@ -251,16 +280,17 @@ def override(values: dict[str, tuple], given: dict[str, tuple]) -> dict[str, tup
     other = dict(seed="seeds", seeds="seed")
     return {name: value for name, value in values.items() if other.get(name) not in given} | given
 
-# %% ../../nbs/running/plan.ipynb #29d3c473
+# %% ../../nbs/running/plan.ipynb #08ca1d6d
 def override_name(profile: str, given: dict # values by name
                  ) -> str:
     "Name of the profile with single values set, and of its folder."
-    said = {name: value if isinstance(value, str) else json.dumps(value) for name, value in sorted(given.items())}
+    def text_of(value): return value if isinstance(value, str) else json.dumps(value)
+    said = {name: text_of(value) for name, value in sorted(given.items())}
     def part(text): return text if re.fullmatch(r"[\w.+-]*\w", text) else fingerprint(text)[:8]
     name = "+".join([profile, *(f"{name}={part(text)}" for name, text in said.items())])
     return name if len(name.encode()) <= 80 else f"{profile}+{fingerprint(said)[:8]}"
 
-# %% ../../nbs/running/plan.ipynb #f62cf1bf
+# %% ../../nbs/running/plan.ipynb #e46fc254
 def noted_overrides(folder: str | Path # `outputs/<profile>`
                    ) -> dict: # `{"profile": "laptop", "set": ["dpo_lr=1e-5"]}`; empty if nothing was set
     "What was set in the run whose results are in `folder`; `ArtefactError` if that cannot be read."
@@ -269,8 +299,8 @@ def noted_overrides(folder: str | Path # `outputs/<profile>`
     except FileNotFoundError: return {}
     except OSError as error: raise file_error(error, path) from None
     except (ValueError, RecursionError): found = None
-    if isinstance(found, dict) and isinstance(found.get("profile"), str) and isinstance(found.get("set"), list):
-        if all(isinstance(text, str) for text in found["set"]): return found
+    if isinstance(found, dict) and isinstance(found.get("set"), list):
+        if all(isinstance(text, str) for text in [found.get("profile"), *found["set"]]): return found
     raise ArtefactError(f"{shown(path)} is damaged: delete it and give the command with `--set` again")
 
 # %% ../../nbs/running/plan.ipynb #29d15a1c
@@ -342,7 +372,9 @@ class Plan:
     def package(self) -> Path:
         "The package that notebooks import: beside them if there is one."
         own = self.base/"codedpo_nb"
-        return own if own.is_dir() else Path(importlib.util.find_spec("codedpo_nb").submodule_search_locations[0])
+        if own.is_dir(): return own
+        import codedpo_nb
+        return Path(codedpo_nb.__path__[0])
 
     def passed(self, stage: Stage) -> dict:
         "The parameters that `stage` is passed: those it declares."
@@ -350,25 +382,30 @@ class Plan:
 
     def depends(self, stage: Stage) -> dict:
         "Everything that the result of `stage` depends on, by a name that a person understands."
-        inputs = load_register(self.artefacts/"artefacts.json")
+        inputs, given = load_register(self.artefacts/"artefacts.json"), {**stage.params, **self.passed(stage)}
+        package = sorted(modules(stage.code, self.package).items())
         return ({"the code of the notebook": fingerprint([meaning(source) for source in stage.code])}
-                | {f"codedpo_nb.{name}": value for name, value in sorted(modules(stage.code, self.package).items())}
-                | {f"parameter {name}": value for name, value in {**stage.params, **self.passed(stage)}.items()}
+                | {f"codedpo_nb.{name}": value for name, value in package}
+                | {f"parameter {name}": value for name, value in given.items()}
                 | {f"input {name}": inputs.get(name, {}).get("digest") for name in stage.reads}
                 | {f"version of {name}": value for name, value in versions().items()})
 
     def single(self, seed: int) -> "Plan":
         "The plan for one of the profile's seeds, with a folder of its own."
         name, asked = (f"{profile}-seed{seed}" for profile in (self.profile, self.asked))
-        return replace(self, profile=name, values=self.values | dict(profile=name, seed=seed), seeds=[], asked=asked)
+        return replace(self, profile=name, values=self.values | dict(profile=name, seed=seed), seeds=[],
+                       asked=asked)
 
 # %% ../../nbs/running/plan.ipynb #d53b956f
 def known_profile(name: str, base: Path) -> bool:
     "Has `profiles/` a profile of this name, or `outputs/` a run of one with single values set?"
-    return (base/"profiles"/f"{name}.yaml").exists() or (is_folder_name(name) and bool(noted_overrides(base/"outputs"/name)))
+    return ((base/"profiles"/f"{name}.yaml").exists()
+            or (is_folder_name(name) and bool(noted_overrides(base/"outputs"/name))))
 
 def planned_again(profile: str, base: Path, overrides: list) -> "Plan | None":
-    "The plan of one seed, or of a run with values set, by the name of its folder; None if `profile` is no such name."
+    """The plan of one seed, or of a run with values set, by the name of its folder;
+
+    None if `profile` is no such name."""
     if (base/"profiles"/f"{profile}.yaml").exists(): return None
     part = re.fullmatch(r"(.+)-seed(-?\d+)", profile)
     if part and known_profile(part[1], base):
@@ -381,17 +418,22 @@ def planned_again(profile: str, base: Path, overrides: list) -> "Plan | None":
     return make_plan(noted["profile"], base, [*noted["set"], *overrides]) if overrides else plan
 
 # %% ../../nbs/running/plan.ipynb #9114f484
-def make_plan(profile: str, # name of a profile, path of a YAML file, or name of a folder that an earlier run made
+def make_plan(
+        # name of a profile, path of a YAML file, or name of a folder that an earlier run made
+        profile: str,
               base: str | Path, # folder of nbs/, profiles/ and outputs/
               overrides: Iterable[str] = () # `name=value`, each in place of the profile's value
              ) -> Plan:
-    "Read notebooks and profile, and check them against one another; `BadInput` for the first thing that is wrong."
+    """Read notebooks and profile, and check them against one another;
+
+    `BadInput` for the first thing that is wrong."""
     base, overrides = Path(base).absolute(), sorted(overrides)
     again = planned_again(profile, base, overrides)
     if again: return again
     path, stages = profile_file(profile, base), find_stages(base/"nbs")
     if not stages:
-        raise BadInput(f"{shown(base/'nbs')} has no stages: a stage is a notebook whose parameters cell says `#| reads:` "
+        raise BadInput(f"{shown(base/'nbs')} has no stages: a stage is a notebook whose parameters cell says "
+                       "`#| reads:` "
                        "or `#| writes:`")
     own, given = load_profile(path), read_overrides(overrides, stages)
     values = override(own, given)
@@ -399,10 +441,12 @@ def make_plan(profile: str, # name of a profile, path of a YAML file, or name of
     seeds = profile_seeds(values)
     name, where = own.get("profile", (path.stem, ""))
     if not profile.endswith((".yaml", ".yml")) and name != path.stem:
-        raise BadInput(f"{where}: the profile of this file is called {path.stem!r}, not {brief(name)}; make the two agree")
+        raise BadInput(f"{where}: the profile of this file is called {path.stem!r}, not {brief(name)}; make "
+                       "the two agree")
     for each in [name, *(f"{name}-seed{seed}" for seed in seeds)]:
         if not is_folder_name(each):
-            raise BadInput(f"{where or shown(path)}: profile {brief(each)} is no folder name; use letters, digits, '_', "
+            raise BadInput(f"{where or shown(path)}: profile {brief(each)} is no folder name; use letters, "
+                           "digits, '_', "
                            "'-' and '.', beginning with a letter or digit")
     if given: name = override_name(name, {key: value for key, (value, _) in given.items()})
     plain = {key: value for key, (value, _) in values.items() if key != "seeds"} | dict(profile=name)

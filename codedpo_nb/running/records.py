@@ -26,7 +26,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
@@ -91,13 +91,14 @@ WAYS_OUT = {errno.EROFS: "lies on a file system that is read-only: choose anothe
             errno.ENOTDIR: "lies below a file, not below a folder: choose another place", errno.EISDIR: "is a folder: name a file",
             errno.EEXIST: "lies below a file, not below a folder: choose another place", errno.ENOENT: "does not exist: check the name"}
 
-# %% ../../nbs/running/records.ipynb #7698ac2a
+# %% ../../nbs/running/records.ipynb #9d2ddb98
 def file_error(error: OSError, path: str | os.PathLike) -> OSError:
     "The error of a system as one sentence, a `DiskFullError` or a `PathError`."
     if isinstance(error, (PathError, DiskFullError)): return error
     if no_space(error): return DiskFullError(f"No space left to write {shown(path)}: free some disk space and give the same command again; "
                                              "finished work is intact")
-    return PathError(f"{shown(path)} {WAYS_OUT.get(error.errno, f'cannot be used ({error.strerror or error}): choose another place')}")
+    what = WAYS_OUT.get(error.errno or 0, f"cannot be used ({error.strerror or error}): choose another place")
+    return PathError(f"{shown(path)} {what}")
 
 # %% ../../nbs/running/records.ipynb #e27798f8
 def followed(path) -> Path:
@@ -116,7 +117,8 @@ def followed(path) -> Path:
 @contextmanager
 def writing(path: str | os.PathLike # file to make or to replace
            ) -> Iterator[io.BufferedWriter]:
-    """A binary file that appears at `path` whole, when the block ends well, or not at all. A link stays a link.
+    """A binary file that appears at `path` whole, when the block ends well, or not at all. A link stays a
+    link.
 
     A full disk raises `DiskFullError`, what else the system refuses `PathError`."""
     target = followed(path)
@@ -144,21 +146,23 @@ def is_root(folder: Path) -> bool:
     except OSError: return False
     return bool(re.search(r"^lib_name\s*=\s*codedpo_nb\s*$", settings, re.M)) and (folder/"nbs").is_dir()
 
-# %% ../../nbs/running/records.ipynb #c368ce17
+# %% ../../nbs/running/records.ipynb #0571a625
 def root() -> Path:
     """Root of the clone that the current folder, or else this package, lies in; `CODEDPO_ROOT` overrides it.
 
     `FileNotFoundError` where there is none, as beside an installed wheel."""
     named = os.environ.get("CODEDPO_ROOT")
     if named and not Path(named).is_dir():
-        raise FileNotFoundError(f"CODEDPO_ROOT is {brief(named, 200)}, which is no folder: set it to the clone of "
+        raise FileNotFoundError(f"CODEDPO_ROOT is {brief(named, 200)}, which is no folder: set it to the "
+                                "clone of "
                                 "codedpo_nb, or unset it")
     if named: return Path(named).absolute()
     for start in (Path.cwd(), Path(globals().get("__file__", ".")).absolute()):
         for folder in (start, *start.parents):
             if is_root(folder): return folder
-    raise FileNotFoundError("No clone of codedpo_nb here: `git clone` the repository and change into it, or set "
-                            "CODEDPO_ROOT to it; the installed package has no notebooks, profiles and results")
+    raise FileNotFoundError("No clone of codedpo_nb here: `git clone` the repository, change into it and run "
+                            "`make reproduce`, or set CODEDPO_ROOT to a clone; the package alone has no "
+                            "notebooks")
 
 # %% ../../nbs/running/records.ipynb #87a82c36
 def same_file(a: str | os.PathLike, b: str | os.PathLike) -> bool:
@@ -213,11 +217,14 @@ def stays_below(name: object) -> bool:
     "Does `name` lead to something below a folder, whichever folder it is joined to?"
     return isinstance(name, str) and "\0" not in name and not {"", ".", ".."} & set(name.split("/"))
 
-# %% ../../nbs/running/records.ipynb #8376ff0c
+# %% ../../nbs/running/records.ipynb #1fd969c5
 def is_folder_name(name: object) -> bool:
-    "Is `name` the plain name of one folder, on every system? A profile with single values set has `+` and `=` in it."
-    plain = isinstance(name, str) and re.fullmatch(r"\w([\w.+=-]*[\w-])?", name) and len(name.encode()) <= 100
-    return bool(plain and name != BY_HAND and not re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name))
+    """Is `name` the plain name of one folder, on every system?
+
+    A profile with single values set has `+` and `=` in its name."""
+    if not isinstance(name, str) or len(name.encode()) > 100 or name == BY_HAND: return False
+    device = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
+    return bool(re.fullmatch(r"\w([\w.+=-]*[\w-])?", name)) and not device
 
 # %% ../../nbs/running/records.ipynb #f8744a17
 @dataclass
@@ -228,13 +235,16 @@ class Run:
     params: dict # parameters to record with every figure and table
     seed: int = 0 # the run's seed, for `stream` and `rng`
     home: Path = field(default_factory=root, repr=False) # the folder that holds `outputs/`
-    order: dict = field(default_factory=dict, repr=False) # figures and tables so far, in the order of recording
+    # figures and tables so far, in the order of recording
+    order: dict = field(default_factory=dict, repr=False)
     hand: bool = False # is it a notebook that somebody runs by hand, with a folder of its own?
 
     def __post_init__(self):
         if not is_folder_name(self.profile):
-            raise ValueError(f"profile = {brief(self.profile)} is no folder name: begin with a letter or digit, and "
-                             f"use letters, digits, '_', '-' and '.'; {BY_HAND!r} and the names of devices are taken")
+            raise ValueError(f"profile = {brief(self.profile)} is no folder name: begin with a letter or "
+                             "digit, and "
+                             f"use letters, digits, '_', '-' and '.'; {BY_HAND!r} and the names of devices "
+                             "are taken")
 
     @property
     def dir(self) -> Path:
@@ -247,9 +257,12 @@ class Run:
         return self.dir/"artefacts"
 
     def path(self, name: str) -> Path:
-        "Where the artefact `name` lies or will lie; its folder exists. `ArtefactError` if it would lie elsewhere."
+        """Where the artefact `name` lies or will lie; its folder exists.
+
+        `ArtefactError` if it would lie elsewhere."""
         if not stays_below(name):
-            raise ArtefactError(f"{brief(name)} is no name of an artefact: name a file below {shown(self.artefacts)}, "
+            raise ArtefactError(f"{brief(name)} is no name of an artefact: name a file below "
+                                f"{shown(self.artefacts)}, "
                                 "without '..'")
         path = self.artefacts/name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -285,12 +298,15 @@ class Run:
         _note(name)
 
     def source(self, name: str) -> "Run":
-        "The run that made the artefact `name`: this one, or the runner's if a notebook run by hand has not made it."
-        if self.hand and name not in load_register(self.artefacts/"artefacts.json"): return replace(self, hand=False)
+        """The run that made the artefact `name`: this one, or the runner's if a notebook run by hand has not
+        made it."""
+        if self.hand and name not in load_register(self.artefacts/"artefacts.json"):
+            return replace(self, hand=False)
         return self
 
     def checked(self, name: str) -> Path:
-        "Path of the artefact `name` (file or folder), after comparing it with its digest; else `ArtefactError`."
+        """Path of the artefact `name` (file or folder), after comparing it with its digest; else
+        `ArtefactError`."""
         run = self.source(name)
         fault = _fault(run, name)
         if fault: raise _broken(run, name, fault)
@@ -302,7 +318,8 @@ class Run:
         try: rows = _rows(path)
         except (ValueError, OSError) as error: raise _broken(run, name, f"cannot be read ({error})") from None
         due = load_register(run.artefacts/"artefacts.json")[name].get("rows", len(rows))
-        if len(rows) != due: raise _broken(run, name, f"has {len(rows)} rows, and had {due} when it was written")
+        if len(rows) != due:
+            raise _broken(run, name, f"has {len(rows)} rows, and had {due} when it was written")
         return rows
 
     def journal(self, name: str, # of the loop; unique within the stage
@@ -342,7 +359,8 @@ class Run:
               caption: str, # what it shows, with n and the meaning of intervals
               timing: bool = False, # does it hold measured time, so that it differs from run to run?
               headline: bool = False, # show it at the top of the report?
-              problems: dict | None = None # of columns that are means over problems: for each row its problems'
+              # of columns that are means over problems: for each row its problems'
+              problems: dict | None = None
              ) -> "Table":                 # numbers by task id, so that runs can be pooled
         "Record a table as CSV and Markdown with its entry in the manifest."
         made, folder = tabulate(data, caption), "timings" if timing else "tables"
@@ -355,26 +373,37 @@ class Run:
 
 # %% ../../nbs/running/records.ipynb #c6a75cfa
 def parameters_cell(notebook: str | os.PathLike) -> str:
-    "Source of the cell that is tagged `parameters`; '' if there is none. `ValueError` if the file is no notebook."
+    """Source of the cell that is tagged `parameters`; '' if there is none.
+
+    `ValueError` if the file is no notebook."""
     try: cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{shown(notebook)} is no notebook that can be read: restore it with git") from None
-    return next(("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])), "")
+    return next(
+        ("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])), "")
 
-# %% ../../nbs/running/records.ipynb #a87b0c4d
+# %% ../../nbs/running/records.ipynb #30756c23
 def literals(source: str, # of a parameters cell
              where: str # file, for messages
             ) -> dict:
-    "Parameters that a cell declares, with their defaults; `ValueError` for anything but `name = plain value`."
+    """Parameters that a cell declares, with their defaults;
+
+    `ValueError` for anything but `name = plain value`."""
     found = {}
     try: nodes = ast.parse(source).body
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{where}: the parameters cell is not Python ({error})") from None
     for node in nodes:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        try: found[target.id] = ast.literal_eval(node.value)
-        except (AttributeError, ValueError):
-            raise ValueError(f"{where}: the parameters cell holds plain values only, so move `{ast.unparse(node)}` to "
+        try:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)],
+                                value=value): found[name] = ast.literal_eval(value)
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                    found[name] = ast.literal_eval(value)
+                case _: raise ValueError
+        except ValueError:
+            raise ValueError(f"{where}: the parameters cell holds plain values only, so move "
+                             f"`{ast.unparse(node)}` to "
                              "another cell") from None
     return found
 
@@ -384,21 +413,27 @@ def start(stage: str, # the notebook's name, `"05_dpo"`
          ) -> Run:
     """The run of a notebook, ready to read and to record; outside `codedpo-run` it is one by hand.
 
-    Recorded is what the notebook's parameters cell declares, with the values in force; `ValueError` if one is missing."""
+    Recorded is what the notebook's parameters cell declares, with the values in force; `ValueError` if one is
+    missing."""
     notebook = root()/"nbs"/f"{stage}.ipynb"
     if not notebook.is_file():
-        raise ValueError(f"There is no notebook {shown(notebook)}, which would declare the parameters: give `start` the "
+        raise ValueError(f"There is no notebook {shown(notebook)}, which would declare the parameters: give "
+                         "`start` the "
                          "name of the notebook that calls it")
     names = literals(parameters_cell(notebook), shown(notebook))
     missing = [name for name in names if name not in values]
-    if missing: raise ValueError(f"{stage} declares {', '.join(missing)}, without a value here: run its parameters cell")
+    if missing:
+        raise ValueError(f"{stage} declares {', '.join(missing)}, without a value here: run its parameters "
+                         "cell")
     for name, usual in dict(profile='"smoke"', seed=0).items():
-        if name not in names: raise ValueError(f"{stage} declares no {name}: write `{name} = {usual}` into its parameters cell")
+        if name not in names:
+            raise ValueError(f"{stage} declares no {name}: write `{name} = {usual}` into its parameters cell")
     params = json.loads(json.dumps({name: values[name] for name in names}, default=_plain)) # as they are now
     run = Run(params["profile"], stage, params, params["seed"], hand="CODEDPO_RECORDED" not in os.environ)
     run.artefacts.mkdir(parents=True, exist_ok=True)
     if run.hand:
-        print(f"Run by hand: what this notebook makes goes to {shown(run.dir)}; what it needs is read there, or else in "
+        print(f"Run by hand: what this notebook makes goes to {shown(run.dir)}; what it needs is read there, "
+              "or else in "
               f"{shown(replace(run, hand=False).dir)}")
     return run
 
@@ -418,18 +453,24 @@ def register(path: str | os.PathLike,
         if entries != before or not path.exists():
             write_text(path, json.dumps(dict(sorted(entries.items(), key=order)), indent=1, ensure_ascii=False, default=_plain) + "\n")
 
-# %% ../../nbs/running/records.ipynb #7bf0e871
-ENTRIES = {"artefacts.json": dict(digest=str, stage=str), "state.json": dict(depends=dict, outputs=dict),
-           "manifest.json": dict(kind=str, caption=str, stage=str, order=int, files=list)} # what each entry of a register holds
+# %% ../../nbs/running/records.ipynb #ed670308
+ENTRIES: dict[str, dict] = { # what each entry of a register holds
+    "artefacts.json": dict(digest=str, stage=str), "state.json": dict(depends=dict, outputs=dict),
+    "manifest.json": dict(kind=str, caption=str, stage=str, order=int, files=list)}
 
-def register_fault(entries: object, fields: dict) -> str: # what was read; type of each field that an entry must have
+# what was read; type of each field that an entry must have
+def register_fault(entries: object, fields: dict) -> str:
     "What is wrong with a register; '' if nothing is."
     if not isinstance(entries, dict): return f"it is {type(entries).__name__}, not an object"
     for name, entry in entries.items():
-        if not isinstance(entry, dict): return f"the entry {brief(name)} is {type(entry).__name__}, not an object"
-        wrong = next((field for field, kind in fields.items() if not isinstance(entry.get(field), kind)), None)
+        if not isinstance(entry, dict):
+            return f"the entry {brief(name)} is {type(entry).__name__}, not an object"
+        wrong = next((field for field, kind in fields.items() if not isinstance(entry.get(field), kind)),
+                     None)
         if wrong: return f"the entry {brief(name)} lacks its {wrong}"
-        out = next((file for file in (name, *entry.get("files", ()), *entry.get("outputs", ())) if not stays_below(file)), None)
+        out = next(
+            (file for file in (name, *entry.get("files", ()), *entry.get("outputs", ()))
+             if not stays_below(file)), None)
         if out is not None: return f"{brief(out)} lies elsewhere"
     return ""
 
@@ -474,11 +515,13 @@ def _parquet(rows, name, file):
     rows, buffer = [json.loads(_line(row, name, i)) for i, row in enumerate(rows, 1)], io.BytesIO()
     try: table = pa.Table.from_pylist(rows)
     except (pa.ArrowException, OverflowError) as error:
-        raise ValueError(f"{name} cannot be written ({error}): give a column values of one type, or write .jsonl") from None
+        raise ValueError(f"{name} cannot be written ({error}): give a column values of one type, or write "
+                         ".jsonl") from None
     back = enumerate(zip(rows, table.to_pylist(), strict=True), 1)
     odd = next((i for i, (row, kept) in back if row != kept), None)
     if odd:
-        raise ValueError(f"Row {odd} of {name} would not come back as it is: give all rows the same keys, or write .jsonl")
+        raise ValueError(f"Row {odd} of {name} would not come back as it is: give all rows the same keys, or "
+                         "write .jsonl")
     pq.write_table(table, buffer)
     file.write(buffer.getvalue())
     return len(rows)
@@ -506,7 +549,8 @@ def _broken(run, name, what):
     entry = load_register(run.artefacts/"artefacts.json").get(name, {})
     command = f"codedpo-run --profile {run.profile}"
     if entry and run.hand:
-        again = f"the notebook {entry['stage']} by hand once more, or delete {shown(run.dir)} to read what `{command}` made"
+        again = (f"the notebook {entry['stage']} by hand once more, or delete {shown(run.dir)} to read what "
+                 f"`{command}` made")
     elif entry: again = f"`{command} --only {entry['stage']}` to make it again"
     elif writer(name, run.home): again = f"`{command}`, which makes it and what it needs"
     else: again = "the stage that writes it"
@@ -550,17 +594,21 @@ def is_journal(name: str, head: bytes) -> bool: # of a file
 def _keyed(key): return fingerprint([key, os.environ.get("CODEDPO_STAGE_KEY", "")])
 
 # %% ../../nbs/running/records.ipynb #4434524a
-def journal_file(path: str | os.PathLike, inputs: Iterable = ()) -> Path: # named by somebody; what is read, and has to stay
+# named by somebody; what is read, and has to stay
+def journal_file(path: str | os.PathLike, inputs: Iterable = ()) -> Path:
     "The file that a journal may be kept in; else `PathError`."
     return destination(path, inputs, is_journal, "journal")
 
-# %% ../../nbs/running/records.ipynb #e94bcdd1
+# %% ../../nbs/running/records.ipynb #009f61ae
 class Journal:
-    "Append-only rows by key, in a file that survives a crash. Made by `Run.journal`, or for a file that somebody names."
+    """Append-only rows by key, in a file that survives a crash.
+
+    Made by `Run.journal`, or for a file that somebody names."""
     def __init__(self, path: str | os.PathLike,
                  key: object = None, # plain values that the rows depend on
                  anew: bool = False): # may a journal of another key be emptied? Else `PathError`
-        self.path, self.seen, self.synced = Path(path), {}, 0.
+        self.path, self.synced = Path(path), 0.
+        self.seen: dict = {}
         target, head = journal_file(path), MARK + json.dumps(_keyed(key)).encode() + b"}\n"
         good = self._load(target, _entry(head), anew) if target.exists() else 0
         try: self.file = open(target, "ab")
@@ -594,14 +642,16 @@ class Journal:
             if not first.endswith(b"\n"): return 0
             if _entry(first.removeprefix(BOM)) != head:
                 if anew: return 0
-                raise PathError(f"{shown(self.path)} is the journal of other work: name another file, or delete it")
+                raise PathError(f"{shown(self.path)} is the journal of other work: name another file, or "
+                                "delete it")
             for n, line in enumerate(file, 2):
                 if not line.endswith(b"\n"): break
                 good += len(line)
                 if not self._take(_entry(line.strip(b"\0"))): damaged.append(n)
         if damaged:
             others = f", with {len(damaged) - 1} others" if damaged[1:] else ""
-            print(f"{shown(self.path)} line {damaged[0]} is damaged{others}: what it held is made again", file=sys.stderr)
+            print(f"{shown(self.path)} line {damaged[0]} is damaged{others}: what it held is made again",
+                  file=sys.stderr)
         return good
 
     def _take(self, entry): # is it a row?
@@ -614,13 +664,14 @@ class Journal:
         try:
             self.file.write(line)
             self.file.flush()
-            if time.monotonic() - self.synced > 1: os.fsync(self.file.fileno()); self.synced = time.monotonic()
+            if time.monotonic() - self.synced > 1:
+                os.fsync(self.file.fileno()); self.synced = time.monotonic()
         except OSError as error: raise file_error(error, self.path) from None
 
 def _hashable(k): return tuple(map(_hashable, k)) if isinstance(k, (list, tuple)) else k
 
 # %% ../../nbs/running/records.ipynb #3d25e087
-_reported = {}
+_reported: dict[str, float] = {}
 
 def report_progress(desc: str, n: int, total: int | None) -> None:
     "Tell the runner that `n` of `total` are done; for trainers and other loops that are not iterables of ours."
@@ -632,7 +683,7 @@ def report_progress(desc: str, n: int, total: int | None) -> None:
 def progress(iterable: Iterable, total: int | None = None, desc: str = "") -> Iterator:
     "The items of `iterable`, while one bar shows how many are done and the time left."
     from tqdm import tqdm
-    total = len(iterable) if total is None and hasattr(iterable, "__len__") else total
+    total = len(iterable) if total is None and isinstance(iterable, Sized) else total
     report_progress(desc, 0, total)
     bar = tqdm(iterable, total=total, desc=desc, mininterval=.5, disable=bool(os.environ.get("CODEDPO_PROGRESS_FILE")))
     for n, item in enumerate(bar, 1):
@@ -665,7 +716,8 @@ def _record(run, kind, name, caption, files, timing, **extra):
     with register(run.dir/"manifest.json", in_order) as entries:
         other = entries.get(key, entry)["stage"]
         if other != run.stage:
-            raise ValueError(f"The {kind} {name!r} is already recorded by {other}: give it another name, or run {other} "
+            raise ValueError(f"The {kind} {name!r} is already recorded by {other}: give it another name, or "
+                             f"run {other} "
                              "again if it no longer makes it")
         entries[key] = entry
     _note(key)
@@ -716,7 +768,7 @@ def significant(x: Any, # number, text or None
     "`x` as a table shows it: no -0, no exponent below a thousand million, '' for what is missing."
     if x is None or type(x).__name__ == "NAType" or x != x: return ""
     if not isinstance(x, numbers.Real) or isinstance(x, numbers.Integral): return str(x)
-    return f"{x:.0f}" if 10**digits <= abs(x) < 1e9 else f"{x + 0.:.{digits}g}"
+    return f"{x:.0f}" if 10**digits <= abs(float(x)) < 1e9 else f"{x + 0.:.{digits}g}"
 
 # %% ../../nbs/running/records.ipynb #81da17b3
 @dataclass

@@ -111,7 +111,8 @@ PAGE = MACROS + """<!doctype html>
 <title>CodeDPO, profile {{ profile }}</title><style>{{ css | safe }}</style></head><body>
 <h1>CodeDPO, step by step</h1><p class="sub">Every figure and table of the profile <code>{{ profile }}</code>, in the order of the paper
 (<a href="https://arxiv.org/abs/2410.05605">arXiv:2410.05605</a>). Made by <code>{{ command }}</code>.</p>
-{% if overrides %}<p>This is not the profile <code>{{ base }}</code> as it stands. Set by hand: {% for o in overrides %}<code>{{ o }}</code>{{ ", " if not loop.last }}{% endfor %}.</p>{% endif %}
+{% if overrides %}<p>This is not the profile <code>{{ base }}</code> as it stands.
+Set by hand: {% for o in overrides %}<code>{{ o }}</code>{{ ", " if not loop.last }}{% endfor %}.</p>{% endif %}
 {% if profile == "smoke" %}<p>This profile proves that everything runs. Its model is trained for a minute or two, and its numbers claim nothing.</p>{% endif %}
 {% if runs %}<p>The chain ran once a seed. Here are the tables that all runs share, with the mean over seeds of each number and the smallest and largest value;
 figures, and tables whose rows differ between the runs, are in the single reports:</p>
@@ -129,9 +130,10 @@ def times(folder: str | Path) -> dict | None:
     "Time and memory of the stages, with the sum of the one and the largest of the other; None if nothing has run."
     path = Path(folder)/"timings/stages.csv"
     if not path.exists(): return None
+    rows: list[dict] = []
     try:
         with open(path, newline="") as file: rows = [dict(stage=r["stage"], seconds=float(r["seconds"]), peak_mb=int(r["peak_mb"])) for r in csv.DictReader(file)]
-    except (KeyError, TypeError, ValueError, csv.Error): rows = []
+    except (KeyError, TypeError, ValueError, csv.Error): pass
     if not rows: raise ArtefactError(f"{shown(path)} is damaged: delete it and give the same command again")
     rows.append(dict(stage="all", seconds=sum(r["seconds"] for r in rows), peak_mb=max(r["peak_mb"] for r in rows)))
     return dict(head=[("stage", False), ("seconds", True), ("most memory, MB", True)],
@@ -146,15 +148,19 @@ def in_short(found: list[dict]) -> list[dict]: # as from `entries`
 def build(folder: str | Path, # `outputs/<profile>`
           runs: list | tuple = () # names of the profiles of the single runs, if `folder` holds pooled tables
          ) -> Path: # of `report.html`
-    "Make the report of the profile whose results are in `folder`: `report.html`, complete in itself; else `ArtefactError`."
+    """Make the report of the profile whose results are in `folder`:
+
+    `report.html`, complete in itself; else `ArtefactError`."""
     from jinja2 import Environment
     folder = Path(folder)
     found, sections, noted = entries(folder), [], noted_overrides(folder)
     base, overrides = noted.get("profile", folder.name), noted.get("set", [])
-    command = shlex.join(["codedpo-run", "--profile", base, *(word for text in overrides for word in ("--set", text))])
+    command = shlex.join(["codedpo-run", "--profile", base,
+                          *(word for text in overrides for word in ("--set", text))])
     for stage in dict.fromkeys(e["stage"] for e in found):
         head, sub = title(folder.parent.parent/f"nbs/{stage}.ipynb")
-        sections.append(dict(stage=stage, title=head, subtitle=sub, entries=[e for e in found if e["stage"] == stage]))
+        sections.append(dict(stage=stage, title=head, subtitle=sub,
+                             entries=[e for e in found if e["stage"] == stage]))
     page = Environment(autoescape=True, trim_blocks=True).from_string(PAGE).render(
         profile=folder.name, command=command, base=base, overrides=overrides, css=CSS,
         sections=sections, runs=runs, headline=in_short(found),
@@ -172,39 +178,45 @@ def pooled_column(name: str, # of the column
     if any(isinstance(x, str) and x for row in rows for x in row): return None
     return {f"{name}{end}": [None if "" in row else f(row) for row in rows] for end, f in (("", statistics.fmean), (" min", min), (" max", max))}
 
-# %% ../../nbs/running/report.ipynb #9c10a977
+# %% ../../nbs/running/report.ipynb #6d2244fb
 def pooled_table(paths: list, # CSV files of one table, one a run
-                 rates: dict | None = None # of `pooled_rates`: columns that take the place of those of the same name
+                 # of `pooled_rates`: columns that take the place of those of the same name
+                 rates: dict | None = None
                 ) -> list[dict] | None: # dictionaries, one a row; None if columns, rows or texts differ
     "The rows of a table over several runs."
     tables = []
     for path in paths:
         with open(path, newline="", encoding="utf-8") as file: tables.append(list(csv.reader(file)))
     if any(len(table) != len(tables[0]) or table[0] != tables[0][0] for table in tables): return None
-    parts = [pooled_column(name, [[row[i] for row in table[1:]] for table in tables]) for i, name in enumerate(tables[0][0])]
-    if None in parts: return None
-    columns = {name: column for part in parts for name, column in part.items()} | (rates or {})
-    bounds = {f"{name}{end}" for name in rates or {} if name.endswith((", from", ", to")) for end in (" min", " max")}
+    columns: dict[str, list] = {}
+    for i, name in enumerate(tables[0][0]):
+        part = pooled_column(name, [[row[i] for row in table[1:]] for table in tables])
+        if part is None: return None
+        columns |= part
+    columns |= rates or {}
+    bounds = {f"{name}{end}" for name in rates or {} if name.endswith((", from", ", to"))
+              for end in (" min", " max")}
     columns = {name: column for name, column in columns.items() if name not in bounds}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 # %% ../../nbs/running/report.ipynb #984dc7f0
-def pooled_rates(runs: list[dict] # one a run: for each column a list with, for each row, its problems' numbers by task id
+def pooled_rates(runs: list[dict] # one a run: for each column and row its problems' numbers by task id
                 ) -> dict: # lists by column: the mean over runs, and as `<name>, from` and `<name>, to` its 95 % interval
     "Columns that all runs have as means over runs and problems, with intervals that hold both sources of noise."
     from codedpo_nb.statistics import pooled as over_runs
-    out = {}
+    out: dict[str, list] = {}
     for name in [n for n in runs[0] if all(n in run for run in runs)]:
         found = []
         for i, rows in enumerate(zip(*(run[name] for run in runs), strict=False)):
             alike = all(row.keys() == rows[0].keys() for row in rows)
             found.append(over_runs([[row[t] for t in sorted(row)] for row in rows], rng(0, "pooled", name, i), crossed=alike) if all(rows) else (None,) * 3)
-        out |= {f"{name}{end}": list(column) for end, column in zip(("", ", from", ", to"), zip(*found, strict=True), strict=False)}
+        columns = zip(("", ", from", ", to"), zip(*found, strict=True), strict=False)
+        out |= {f"{name}{end}": list(column) for end, column in columns}
     return out
 
 # %% ../../nbs/running/report.ipynb #232e10b4
 def pooled_caption(captions: list[str], # one a run
-                   seeds: list, rates: list = () # columns whose interval is over runs and problems
+                   seeds: list, rates: list | tuple = () # columns whose interval is over runs and problems
                   ) -> str:
     "Caption of a pooled table."
     words = captions[0] if len(set(captions)) == 1 else f"{captions[0]} (In the words of the run with seed {seeds[0]}; their numbers differ between the runs.)"
@@ -212,7 +224,7 @@ def pooled_caption(captions: list[str], # one a run
             "where the runs differ; " + (f"the 95 % intervals of {', '.join(rates)} are over runs and problems (bootstrap of both); other " if rates else "")
             + "intervals inside one run do not contain the variation between seeds.")
 
-# %% ../../nbs/running/report.ipynb #9fe1373b
+# %% ../../nbs/running/report.ipynb #276a05e8
 def pool(run: Run, # of the profile itself; its stage is set to each table's
          singles: list, # folders of the single runs, one a seed
          seeds: list[int]) -> None:
@@ -223,7 +235,8 @@ def pool(run: Run, # of the profile itself; its stage is set to each table's
     manifests = [load_register(Path(folder)/"manifest.json") for folder in singles]
     for key, entry in sorted(manifests[0].items(), key=in_order):
         if entry["kind"] != "table" or not all(key in manifest for manifest in manifests): continue
-        files = [[Path(folder)/file for file in manifest[key]["files"]] for folder, manifest in zip(singles, manifests, strict=True)]
+        both = zip(singles, manifests, strict=True)
+        files = [[Path(folder)/file for file in manifest[key]["files"]] for folder, manifest in both]
         rates = pooled_rates([json.loads(more[0].read_text()) for _, _, *more in files]) if all(len(of) > 2 for of in files) else {}
         rows = pooled_table([of[0] for of in files], rates)
         if not rows: continue

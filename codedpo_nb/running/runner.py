@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .plan import BadInput, Plan, Stage, did_you_mean, make_plan, why_run
 from codedpo_nb.running.records import (
@@ -52,7 +53,9 @@ class StageFailed(Exception):
 class Locked(Exception):
     "Another run of the same profile is at work."
 
-EXIT = {StageFailed: 1, BadInput: 2, PathError: 2, FileNotFoundError: 2, Locked: 3, DiskFullError: 4, ArtefactError: 5,
+EXIT: dict[type[BaseException], int] = {
+        StageFailed: 1, BadInput: 2, PathError: 2, FileNotFoundError: 2, Locked: 3, DiskFullError: 4,
+        ArtefactError: 5,
         KeyboardInterrupt: 130}
 
 # %% ../../nbs/running/runner.ipynb #87c1856e
@@ -62,22 +65,30 @@ def settle(plan: Plan, stage: Stage, recorded: set, depends: dict) -> None:
         for key in [k for k, entry in entries.items() if entry["stage"] == stage.name and k not in recorded]:
             for file in entries.pop(key)["files"]: (plan.dir/file).unlink(missing_ok=True)
     with register(plan.artefacts/"artefacts.json") as entries:
-        for name in [n for n, entry in entries.items() if entry["stage"] == stage.name and n not in recorded]: del entries[name]
+        for name in [n for n, entry in entries.items() if entry["stage"] == stage.name and n not in recorded]:
+            del entries[name]
         other = {entries[name]["stage"] for name in recorded & entries.keys()} - {stage.name}
     if other: raise StageFailed(f"{stage.name} calls start({other.pop()!r}): give it the notebook's name")
-    artefacts = {n: e for n, e in load_register(plan.artefacts/"artefacts.json").items() if e["stage"] == stage.name}
+    sealed = load_register(plan.artefacts/"artefacts.json").items()
+    artefacts = {name: entry for name, entry in sealed if entry["stage"] == stage.name}
     for name in stage.writes:
-        if name not in artefacts: raise StageFailed(f"{stage.name} declares that it writes {name} but did not: use run.write or run.seal, or correct `#| writes:`")
+        if name not in artefacts:
+            raise StageFailed(f"{stage.name} declares that it writes {name} but did not: use run.write or "
+                              "run.seal, or correct `#| writes:`")
     given = {**stage.params, **plan.passed(stage)}
     for key, entry in load_register(plan.dir/"manifest.json").items():
         if entry["stage"] == stage.name and entry.get("params") != json.loads(json.dumps(given)):
             wrong = sorted(n for n in given if entry.get("params", {}).get(n, ...) != given[n])
-            raise StageFailed(f"{stage.name} records {key} with other parameters than it was given ({', '.join(wrong)}): "
+            raise StageFailed(f"{stage.name} records {key} with other parameters than it was given "
+                              f"({', '.join(wrong)}): "
                               f"call `records.start({stage.name!r}, globals())` before any cell changes them")
-    outputs = {f"artefacts/{n}": e["digest"] for n, e in artefacts.items()} | {f"notebooks/{stage.name}.ipynb": None}
+    outputs = ({f"artefacts/{n}": e["digest"] for n, e in artefacts.items()}
+               | {f"notebooks/{stage.name}.ipynb": None})
     for entry in load_register(plan.dir/"manifest.json").values():
-        if entry["stage"] == stage.name: outputs |= {file: entry.get("digests", {}).get(file) for file in entry["files"]}
-    with register(plan.artefacts/"state.json") as state: state[stage.name] = dict(depends=depends, outputs=outputs)
+        if entry["stage"] == stage.name:
+            outputs |= {file: entry.get("digests", {}).get(file) for file in entry["files"]}
+    with register(plan.artefacts/"state.json") as state:
+        state[stage.name] = dict(depends=depends, outputs=outputs)
 
 # %% ../../nbs/running/runner.ipynb #c2ff3247
 def _tidy_text(text, base):
@@ -94,7 +105,7 @@ def tidy(nb: dict, # executed notebook, changed in place
         tags = cell["metadata"].get("tags", [])
         cell["metadata"] = {"tags": tags} if tags else {}
         if "injected-parameters" in tags: cell["id"] = "injected"
-        kept = []
+        kept: list[dict] = []
         for out in cell.get("outputs", []):
             stream = out.get("name") if out["output_type"] == "stream" else None
             if stream == "stderr" and not stderr: continue
@@ -125,7 +136,8 @@ def refresh(stage: Stage, executed: Path, base: Path) -> None:
     ran = [c for c in old["cells"] if c["cell_type"] == "code" and c["id"] != "injected"]
     cells = [c for c in source["cells"] if c["cell_type"] == "code"]
     if len(cells) != len(ran): return
-    for cell, was in zip(cells, ran, strict=True): cell |= dict(outputs=was["outputs"], execution_count=was["execution_count"])
+    for cell, was in zip(cells, ran, strict=True):
+        cell |= dict(outputs=was["outputs"], execution_count=was["execution_count"])
     at = next(i for i, c in enumerate(source["cells"]) if "parameters" in c["metadata"].get("tags", []))
     source["cells"][at + 1:at + 1] = injected
     text = notebook_text(tidy(source, base))
@@ -197,17 +209,22 @@ def execute_notebook(plan: Plan, stage: Stage, key: str, running: Path) -> None:
     from nbclient.exceptions import DeadKernelError
     done, failed = (plan.dir/"notebooks"/f"{stage.name}{end}" for end in (".ipynb", ".failed.ipynb"))
     fresh = running/f"{stage.name}.ipynb"
-    with socket_folder(plan.dir) as sockets, set_environment(**kernel_environment(plan, key, running, sockets)):
+    with socket_folder(plan.dir) as sockets, set_environment(**kernel_environment(plan, key, running,
+            sockets)):
         try:
-            nb = papermill.execute_notebook(stage.path, str(fresh), plan.passed(stage), kernel_name="python3", progress_bar=False, cwd=str(plan.base),
+            nb = papermill.execute_notebook(stage.path, str(fresh), plan.passed(stage), kernel_name="python3",
+                                            progress_bar=False, cwd=str(plan.base),
                                             kernel_manager_class=kernel_manager(sockets), start_timeout=120)
         except papermill.PapermillExecutionError as error:
             write_text(failed, notebook_text(tidy(json.loads(fresh.read_text()), plan.base, stderr=True)))
             raise stage_error(error, stage, failed) from None
         except DeadKernelError:
-            raise StageFailed(f"{stage.name}: its kernel was killed, as happens when memory runs out: free some memory and give the same command "
+            raise StageFailed(f"{stage.name}: its kernel was killed, as happens when memory runs out: free "
+                              "some memory and give the same command "
                               "again, which continues where it was") from None
-        except RuntimeError as error: raise StageFailed(f"{stage.name}: its kernel did not start ({error}): free some memory and give the same command again") from None
+        except RuntimeError as error:
+            raise StageFailed(f"{stage.name}: its kernel did not start ({error}): free some memory and give "
+                              "the same command again") from None
     write_text(done, notebook_text(tidy(json.loads(json.dumps(nb)), plan.base)))
 
 # %% ../../nbs/running/runner.ipynb #bba2c557
@@ -234,16 +251,19 @@ def last_line(path: Path) -> dict:
 # %% ../../nbs/running/runner.ipynb #7e81e9c8
 @contextmanager
 def watch(running: Path, key: str, tick: Callable) -> Iterator[dict]:
-    "Sample memory and progress every half second while the block runs; yields `{'seconds', 'peak_mb'}`, kept up to date."
+    """Sample memory and progress every half second while the block runs; yields `{'seconds', 'peak_mb'}`,
+    kept up to date."""
     spent, begun, over = running/"spent.json", time.monotonic(), threading.Event()
     before = last_line(spent)
-    known = before.get("key") == key and all(isinstance(before.get(k), (int, float)) for k in ("seconds", "peak_mb"))
+    known = (before.get("key") == key
+             and all(isinstance(before.get(k), (int, float)) for k in ("seconds", "peak_mb")))
     used = {k: before[k] if known else 0. for k in ("seconds", "peak_mb")}
     earlier, cost = used["seconds"], used
     def look():
         saved = 0
         while not over.wait(.5):
-            cost.update(seconds=earlier + time.monotonic() - begun, peak_mb=max(cost["peak_mb"], children_memory()))
+            cost.update(seconds=earlier + time.monotonic() - begun,
+                        peak_mb=max(cost["peak_mb"], children_memory()))
             tick(cost["seconds"] - earlier, last_line(running/"progress.jsonl"))
             if cost["seconds"] - saved > 3:
                 saved = cost["seconds"]
@@ -263,9 +283,12 @@ class Display:
     def __init__(self, weights: dict[str, float], # expected seconds of each stage
                  paced: bool = True, # are they known, so that the bar may move within a stage?
                  file=None): # where to show it; standard error if not given
-        self.weights, self.file, self.n, self.inner = weights, file or sys.stderr, 0, None
+        self.weights, self.file, self.n = weights, file or sys.stderr, 0
+        self.loop: Any = None # the last that was heard of
+        self.inner: Any = None # its bar
         self.tty, self.paced = self.file.isatty(), paced
-        self.bar = self._bar(sum(weights.values()), 0, "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}")
+        self.bar = self._bar(sum(weights.values()), 0,
+                             "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}")
 
     def _bar(self, total, position, form):
         from tqdm import tqdm
@@ -365,7 +388,8 @@ def enough_libraries(names: Iterable[str] = LIBRARIES) -> None:
     "Raise `BadInput` if a library is not installed."
     lacking = [name for name in names if importlib.util.find_spec(name) is None]
     if lacking:
-        raise BadInput(f"codedpo-run needs {', '.join(lacking)}, not installed here: `make reproduce` in the clone installs "
+        raise BadInput(f"codedpo-run needs {', '.join(lacking)}, not installed here: `make reproduce` in the "
+                       "clone installs "
                        "everything, or else `pip install 'codedpo_nb[all]'`")
 
 # %% ../../nbs/running/runner.ipynb #ac4b5929
@@ -391,7 +415,9 @@ def chosen_stages(plan: Plan, only: str = "", start_from: str = "") -> list[Stag
     "The stages to look at: all, one, or one and those after it."
     names = [stage.name for stage in plan.stages]
     for name in filter(None, (only, start_from)):
-        if name not in names: raise BadInput(f"There is no stage {brief(name)}: the stages are {', '.join(names)}{did_you_mean(name, names)}")
+        if name not in names:
+            raise BadInput(f"There is no stage {brief(name)}: the stages are "
+                           f"{', '.join(names)}{did_you_mean(name, names)}")
     if only: return [plan.stages[names.index(only)]]
     return plan.stages[names.index(start_from):] if start_from else plan.stages
 
@@ -401,25 +427,30 @@ def run_stage(plan: Plan, stage: Stage, force: bool, tick: Callable) -> dict:
     running, reader = plan.artefacts/"running", Run(plan.profile, stage.name, {}, home=plan.base)
     for name in stage.reads: reader.checked(name)
     if force:
-        for folder in ("journals", "work"): shutil.rmtree(plan.artefacts/folder/stage.name, ignore_errors=True)
+        for folder in ("journals", "work"):
+            shutil.rmtree(plan.artefacts/folder/stage.name, ignore_errors=True)
     running.mkdir(parents=True, exist_ok=True)
     for name in ("progress.jsonl", "recorded.jsonl"): (running/name).unlink(missing_ok=True)
     depends = json.loads(json.dumps(plan.depends(stage)))
     try:
-        with watch(running, fingerprint([stage.name, depends]), tick) as cost: execute_notebook(plan, stage, fingerprint(depends), running)
-        lines = (running/"recorded.jsonl").read_text().splitlines() if (running/"recorded.jsonl").exists() else []
+        with watch(running, fingerprint([stage.name, depends]), tick) as cost:
+            execute_notebook(plan, stage, fingerprint(depends), running)
+        lines = ((running/"recorded.jsonl").read_text().splitlines() if (running/"recorded.jsonl").exists()
+                 else [])
         settle(plan, stage, {json.loads(line) for line in lines}, depends)
         note_cost(plan, stage, cost)
     except OSError as error:
         if no_space(error) and not isinstance(error, DiskFullError):
-            raise DiskFullError(f"{stage.name}: no space left in {shown(plan.dir)}: free some disk space and give the same command again; finished work is intact") from None
+            raise DiskFullError(f"{stage.name}: no space left in {shown(plan.dir)}: free some disk space and "
+                                "give the same command again; finished work is intact") from None
         raise
     shutil.rmtree(running, ignore_errors=True)
     return cost
 
 # %% ../../nbs/running/runner.ipynb #d3350b10
 def run_profile(profile: str, # name of a profile, or path of a YAML file
-                base: str | Path | None = None, # folder of nbs/, profiles/ and outputs/; the repository if not given
+                # folder of nbs/, profiles/ and outputs/; the repository if not given
+                base: str | Path | None = None,
                 only: str = "", # this stage alone
                 start_from: str = "", # this stage and those after it
                 force: bool = False, # run them even if nothing has changed, from nothing
@@ -433,15 +464,17 @@ def run_profile(profile: str, # name of a profile, or path of a YAML file
     with set_environment(CODEDPO_ROOT=base):
         plan = make_plan(profile, base, overrides)
         if plan.overrides:
-            print(f"With {shlex.join(f'--set={text}' for text in plan.overrides).replace('--set=', '--set ')}: results go "
-                  f"to {shown(plan.dir)}, beside those of the profile", file=file or sys.stderr, flush=True)
+            given = shlex.join(word for text in plan.overrides for word in ("--set", text))
+            print(f"With {given}: results go to {shown(plan.dir)}, beside those of the profile",
+                  file=file or sys.stderr, flush=True)
         return (run_seeds if plan.seeds else _run)(plan, only, start_from, force, file)
 
 # %% ../../nbs/running/runner.ipynb #8d87a083
 def note_overrides(plan: Plan) -> None:
     "Leave in the folder of a run what was set beside the profile."
     noted = dict(profile=plan.asked, set=plan.overrides)
-    if plan.overrides: write_text(plan.dir/"overrides.json", json.dumps(noted, indent=1, ensure_ascii=False) + "\n")
+    if plan.overrides:
+        write_text(plan.dir/"overrides.json", json.dumps(noted, indent=1, ensure_ascii=False) + "\n")
 
 # %% ../../nbs/running/runner.ipynb #577a186b
 def _run(plan, only, start_from, force, file):
@@ -494,26 +527,32 @@ def plain_source(source: str, package: str, folder: list # below the package
     source = re.sub(r"^#\|.*\n", "", source, flags=re.M)
     def absolute(match):
         dots, name = match.groups()
-        return f"from {'.'.join([package, *folder[:len(folder) + 1 - len(dots)], *filter(None, [name])])} import"
+        return (f"from {'.'.join([package, *folder[:len(folder) + 1 - len(dots)], *filter(None, [name])])} "
+                "import")
     return re.sub(r"\bfrom (\.+)([\w.]*) import\b", absolute, source).strip()
 
 def exported_cells(notebook: Path) -> tuple[str, dict]:
-    "Module that a notebook makes, as a path below the package, and the exported code by identifier of the cell."
+    """Module that a notebook makes, as a path below the package, and the exported code by identifier of the
+    cell."""
     found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = {cell["id"]: "".join(cell["source"]) for cell in found if cell["cell_type"] == "code"}
-    name = next((match[1] for source in code.values() if (match := re.search(r"^#\| *default_exp +(\S+)", source, re.M))), "")
-    return name.replace(".", "/"), {key: source for key, source in code.items() if re.search(r"^#\| *export[is]?\b", source, re.M)}
+    named = re.search(r"^#\| *default_exp +(\S+)", "\n".join(code.values()), re.M)
+    name = named[1] if named else ""
+    exported = [key for key, source in code.items() if re.search(r"^#\| *export[is]?\b", source, re.M)]
+    return name.replace(".", "/"), {key: code[key] for key in exported}
 
 def module_cells(path: Path) -> dict:
     "Code of an exported module by identifier of the cell that it comes from."
     parts = re.split(r"^# %% .*#(\w+)$\n", path.read_text(encoding="utf-8"), flags=re.M)
     return {key: source for key, source in zip(parts[1::2], parts[2::2], strict=True) if key != "0"}
 
-# %% ../../nbs/running/runner.ipynb #df6ffb60
+# %% ../../nbs/running/runner.ipynb #da70db07
 def stale(base: str | Path) -> list[str]:
     "Modules of the package, as files below it, that differ from what their notebooks export."
     base, made, there = Path(base), {}, {}
-    def plain(cells, name): return [(key, plain_source(source, "codedpo_nb", name.split("/")[:-1])) for key, source in cells.items()]
+    def plain(cells, name):
+        folder = name.split("/")[:-1]
+        return [(key, plain_source(source, "codedpo_nb", folder)) for key, source in cells.items()]
     for path in sorted((base/"nbs").rglob("*.ipynb")):
         name, cells = exported_cells(path)
         if name and cells and ".ipynb_checkpoints" not in path.parts: made[f"{name}.py"] = plain(cells, name)
@@ -527,12 +566,14 @@ def check_export(base: str | Path) -> None:
     if not (Path(base)/"codedpo_nb").is_dir(): return
     names = stale(base)
     if names:
-        raise BadInput(f"codedpo_nb/{', codedpo_nb/'.join(names)} differ from the notebooks: run `nbdev-export` and give the "
+        raise BadInput(f"codedpo_nb/{', codedpo_nb/'.join(names)} differ from the notebooks: run "
+                       "`nbdev-export` and give the "
                        "same command again")
 
 # %% ../../nbs/running/runner.ipynb #a68ed848
-def dry_run(profile: str, base: str | Path | None = None, only: str = "", start_from: str = "", force: bool = False,
-            overrides: Iterable[str] = ()) -> list[dict]: # with stage, action and why
+def dry_run(profile: str, base: str | Path | None = None, only: str = "", start_from: str = "",
+            force: bool = False, overrides: Iterable[str] = () # all as in `run_profile`
+           ) -> list[dict]: # with stage, action and why
     "What `run_profile` would do with each stage, and why, without doing it."
     plan = make_plan(profile, Path(base or root()), overrides)
     check_export(plan.base)
@@ -552,18 +593,27 @@ def _dry_run(plan, only, start_from, force):
 
 # %% ../../nbs/running/runner.ipynb #bae95d8b
 def _parser():
-    codes = "exit codes: 0 done; 1 a stage failed; 2 bad input (profile, parameter, stage, place, or a package that differs from the notebooks); " \
-            "3 the profile is being run already; 4 disk full; 5 an artefact is missing or damaged; 130 interrupted"
-    parser = argparse.ArgumentParser("codedpo-run", epilog=codes, description="Run the stages of CodeDPO, skipping what nothing has changed; "
+    codes = ("exit codes: 0 done; 1 a stage failed; 2 bad input (profile, parameter, stage, place, or a "
+             "package that "
+             "differs from the notebooks); 3 the profile is being run already; 4 disk full; 5 an artefact is "
+             "missing or "
+             "damaged; 130 interrupted")
+    parser = argparse.ArgumentParser("codedpo-run", epilog=codes, description="Run the stages of CodeDPO, "
+                                     "skipping what nothing has changed; "
                                      "after a failure or an interruption the same command continues.")
-    parser.add_argument("--profile", default="smoke", help="name of a file in profiles/, or path of a YAML file (default: smoke)")
+    parser.add_argument("--profile", default="smoke", help="name of a file in profiles/, or path of a YAML "
+                        "file (default: smoke)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="overrides",
-                        help="one parameter in place of the profile's, e.g. --set dpo_lr=1e-5, as often as needed; "
+                        help="one parameter in place of the profile's, e.g. --set dpo_lr=1e-5, as often as "
+                        "needed; "
                              "the results go to a folder of their own")
     parser.add_argument("--only", default="", metavar="STAGE", help="look at this stage alone, e.g. 05_dpo")
-    parser.add_argument("--from", default="", metavar="STAGE", dest="start_from", help="look at this stage and those after it")
-    parser.add_argument("--force", action="store_true", help="run the stages even if nothing has changed, from nothing")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would run, and why, and run nothing")
+    parser.add_argument("--from", default="", metavar="STAGE", dest="start_from",
+                        help="look at this stage and those after it")
+    parser.add_argument("--force", action="store_true",
+                        help="run the stages even if nothing has changed, from nothing")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="tell what would run, and why, and run nothing")
     return parser
 
 # %% ../../nbs/running/runner.ipynb #3e8a5a03
@@ -573,12 +623,13 @@ def main(argv: list | None = None) -> int:
     "The command `codedpo-run`; returns its exit code."
     args = vars(_parser().parse_args(argv))
     if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, _interrupt)
+    known: tuple[type[BaseException], ...] = (*EXIT, OSError)
     try:
         if args.pop("dry_run"):
             rows = dry_run(**args)
             for row in rows: print(f"{row['stage']:{max(16, *(len(r['stage']) for r in rows))}} {row['action']:8} {row['why']}")
         else: run_profile(**args)
-    except (*EXIT, OSError) as error:
+    except known as error:
         if isinstance(error, OSError) and error.filename: error = file_error(error, error.filename)
         elif no_space(error) and not isinstance(error, DiskFullError): error = DiskFullError(f"No space left ({error}): free some disk space and give the same command again")
         print(f"codedpo-run: {error if str(error) else 'interrupted; the same command continues where it was'}", file=sys.stderr)

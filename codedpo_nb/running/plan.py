@@ -80,7 +80,7 @@ def writers(stages: list[Stage]) -> dict[str, Stage]:
 
 # %% ../../nbs/running/plan.ipynb #f2793b5a
 def find_stages(nbs: str | Path) -> list[Stage]:
-    """The stages in the folder `nbs`, each after the writers of what it reads;
+    """The stages in the folder `nbs`, each after the writers of what it reads.
 
     `BadInput` if there is no such order."""
     stages = [stage for stage in map(read_stage, sorted(Path(nbs).glob("[0-9]*.ipynb"))) if stage]
@@ -111,8 +111,8 @@ def profile_file(profile: str, base: str | Path) -> Path:
         return Path(profile)
     known = sorted(p.stem for p in (Path(base)/"profiles").glob("*.yaml"))
     if profile not in known:
-        raise BadInput(f"There is no profile {brief(profile)}: profiles/ has "
-                       f"{', '.join(known) or 'none'}{did_you_mean(profile, known)}")
+        near = "; single values are given by `--set`" if "=" in profile else did_you_mean(profile, known)
+        raise BadInput(f"There is no profile {brief(profile)}: profiles/ has {', '.join(known) or 'none'}{near}")
     return Path(base)/"profiles"/f"{profile}.yaml"
 
 # %% ../../nbs/running/plan.ipynb #89a13cba
@@ -260,9 +260,9 @@ def set_value(text: str, name: str, where: str, default: object):
 # %% ../../nbs/running/plan.ipynb #f6973a84
 def read_overrides(texts: Iterable[str], # `name=value`, as after `--set`
                    stages: list[Stage]) -> dict[str, tuple]:
-    """Single values with their sources for messages:
+    """Single values with their sources for messages: `{name: (value, '--set name')}`.
 
-    `{name: (value, '--set name')}`; `BadInput` for what is none."""
+    `BadInput` for what is none."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -403,7 +403,7 @@ def known_profile(name: str, base: Path) -> bool:
             or (is_folder_name(name) and bool(noted_overrides(base/"outputs"/name))))
 
 def planned_again(profile: str, base: Path, overrides: list) -> "Plan | None":
-    """The plan of one seed, or of a run with values set, by the name of its folder;
+    """The plan of one seed, or of a run with values set, by the name of its folder.
 
     None if `profile` is no such name."""
     if (base/"profiles"/f"{profile}.yaml").exists(): return None
@@ -424,7 +424,7 @@ def make_plan(
               base: str | Path, # folder of nbs/, profiles/ and outputs/
               overrides: Iterable[str] = () # `name=value`, each in place of the profile's value
              ) -> Plan:
-    """Read notebooks and profile, and check them against one another;
+    """Read notebooks and profile, and check them against one another.
 
     `BadInput` for the first thing that is wrong."""
     base, overrides = Path(base).absolute(), sorted(overrides)

@@ -386,7 +386,7 @@ def parameters_cell(notebook: str | os.PathLike) -> str:
 def literals(source: str, # of a parameters cell
              where: str # file, for messages
             ) -> dict:
-    """Parameters that a cell declares, with their defaults;
+    """Parameters that a cell declares, with their defaults.
 
     `ValueError` for anything but `name = plain value`."""
     found = {}
@@ -594,8 +594,9 @@ def is_journal(name: str, head: bytes) -> bool: # of a file
 def _keyed(key): return fingerprint([key, os.environ.get("CODEDPO_STAGE_KEY", "")])
 
 # %% ../../nbs/running/records.ipynb #4434524a
-# named by somebody; what is read, and has to stay
-def journal_file(path: str | os.PathLike, inputs: Iterable = ()) -> Path:
+def journal_file(path: str | os.PathLike, # named by somebody
+                 inputs: Iterable = () # what is read, and has to stay
+                ) -> Path:
     "The file that a journal may be kept in; else `PathError`."
     return destination(path, inputs, is_journal, "journal")
 

@@ -148,9 +148,9 @@ def in_short(found: list[dict]) -> list[dict]: # as from `entries`
 def build(folder: str | Path, # `outputs/<profile>`
           runs: list | tuple = () # names of the profiles of the single runs, if `folder` holds pooled tables
          ) -> Path: # of `report.html`
-    """Make the report of the profile whose results are in `folder`:
+    """Make the report of the profile whose results are in `folder`, complete in itself.
 
-    `report.html`, complete in itself; else `ArtefactError`."""
+    `ArtefactError` if a result is not there any more."""
     from jinja2 import Environment
     folder = Path(folder)
     found, sections, noted = entries(folder), [], noted_overrides(folder)

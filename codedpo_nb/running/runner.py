@@ -382,9 +382,9 @@ def enough_files() -> None:
     elif soft != infinite and soft < FILES: raise BadInput(f"This process may open {soft} files, and a notebook needs {FILES}: raise the limit with `ulimit -n 1024`")
 
 # %% ../../nbs/running/runner.ipynb #17dee6af
-LIBRARIES = "yaml papermill ipykernel psutil tqdm jinja2".split() # that running notebooks takes
+NEEDED = "yaml papermill ipykernel psutil tqdm jinja2".split() # that running notebooks takes
 
-def enough_libraries(names: Iterable[str] = LIBRARIES) -> None:
+def enough_libraries(names: Iterable[str] = NEEDED) -> None:
     "Raise `BadInput` if a library is not installed."
     lacking = [name for name in names if importlib.util.find_spec(name) is None]
     if lacking:
@@ -532,8 +532,7 @@ def plain_source(source: str, package: str, folder: list # below the package
     return re.sub(r"\bfrom (\.+)([\w.]*) import\b", absolute, source).strip()
 
 def exported_cells(notebook: Path) -> tuple[str, dict]:
-    """Module that a notebook makes, as a path below the package, and the exported code by identifier of the
-    cell."""
+    "Module that a notebook makes, as a path below the package, and its exported code by cell."
     found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = {cell["id"]: "".join(cell["source"]) for cell in found if cell["cell_type"] == "code"}
     named = re.search(r"^#\| *default_exp +(\S+)", "\n".join(code.values()), re.M)

@@ -633,6 +633,8 @@ def test_the_quick_look_at_the_export_agrees_with_nbdev(tmp_path):
     module.unlink()
     (tmp_path/"codedpo_nb/extra.py").write_text("x = 1\n")
     assert runner.stale(tmp_path) == ["extra.py", "running/records.py"]
+    (tmp_path/"nbs/world/tasks.ipynb").write_text("{")
+    with pytest.raises(BadInput, match="tasks.ipynb is no notebook that can be read"): runner.stale(tmp_path)
 
 
 def elsewhere(tmp_path, code, **env):

@@ -533,8 +533,11 @@ def plain_source(source: str, package: str, folder: list # below the package
 
 def exported_cells(notebook: Path) -> tuple[str, dict]:
     "Module that a notebook makes, as a path below the package, and its exported code by cell."
-    found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    code = {cell["id"]: "".join(cell["source"]) for cell in found if cell["cell_type"] == "code"}
+    try:
+        found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        code = {cell["id"]: "".join(cell["source"]) for cell in found if cell["cell_type"] == "code"}
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{shown(notebook)} is no notebook that can be read: restore it with git") from None
     named = re.search(r"^#\| *default_exp +(\S+)", "\n".join(code.values()), re.M)
     name = named[1] if named else ""
     exported = [key for key, source in code.items() if re.search(r"^#\| *export[is]?\b", source, re.M)]
@@ -566,8 +569,7 @@ def check_export(base: str | Path) -> None:
     names = stale(base)
     if names:
         raise BadInput(f"codedpo_nb/{', codedpo_nb/'.join(names)} differ from the notebooks: run "
-                       "`nbdev-export` and give the "
-                       "same command again")
+                       "`nbdev-export` and give the same command again")
 
 # %% ../../nbs/running/runner.ipynb #a68ed848
 def dry_run(profile: str, base: str | Path | None = None, only: str = "", start_from: str = "",
@@ -593,10 +595,8 @@ def _dry_run(plan, only, start_from, force):
 # %% ../../nbs/running/runner.ipynb #bae95d8b
 def _parser():
     codes = ("exit codes: 0 done; 1 a stage failed; 2 bad input (profile, parameter, stage, place, or a "
-             "package that "
-             "differs from the notebooks); 3 the profile is being run already; 4 disk full; 5 an artefact is "
-             "missing or "
-             "damaged; 130 interrupted")
+             "package that differs from the notebooks); 3 the profile is being run already; 4 disk full; "
+             "5 an artefact is missing or damaged; 130 interrupted")
     parser = argparse.ArgumentParser("codedpo-run", epilog=codes, description="Run the stages of CodeDPO, "
                                      "skipping what nothing has changed; "
                                      "after a failure or an interruption the same command continues.")

@@ -20,8 +20,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from codedpo_nb.running.plan import find_stages, load_profile
 from codedpo_nb.running.records import digest, load_register, root
-from codedpo_nb.running.runner import find_stages, load_profile
 
 QUICK, QUICK_STAGES = dict(threads=1, documents=200, hidden=64, layers=1, vocabulary=600, n_seeds=10, n_tasks=4), ["00_base", "01_seed"]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 import codedpo_nb
-from codedpo_nb.running import report, runner
+from codedpo_nb.running import plan, report, runner
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT/"nbs").rglob("*.ipynb"))
-STAGES = [stage.path for stage in runner.find_stages(ROOT/"nbs")]
+STAGES = [stage.path for stage in plan.find_stages(ROOT/"nbs")]
 META = configparser.ConfigParser(delimiters=["="])
 META.read(ROOT/"settings.ini")
 META = META["DEFAULT"]
@@ -57,11 +57,11 @@ def test_stale_sees_an_edit(tmp_path):
     module = tmp_path/"codedpo_nb/running/records.py"
     module.write_text(module.read_text().replace("def root()", "def root_()"))
     assert runner.stale(tmp_path) == ["running/records.py"]
-    with pytest.raises(runner.BadInput, match="codedpo_nb/running/records.py differ.* run `nbdev-export`"): runner.check_export(tmp_path)
+    with pytest.raises(plan.BadInput, match="codedpo_nb/running/records.py differ.* run `nbdev-export`"): runner.check_export(tmp_path)
 
 
 def test_readme_is_what_the_index_says():
-    assert (ROOT/"README.md").read_text(encoding="utf-8") == report.markdown(ROOT/"nbs/index.ipynb"), "run `make readme`"
+    assert (ROOT/"README.md").read_text(encoding="utf-8") == report.notebook_markdown(ROOT/"nbs/index.ipynb"), "run `make readme`"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
@@ -92,7 +92,7 @@ def test_exports_are_plain_python_and_imports_stand_alone(path):
 def test_stage_has_one_parameters_cell_and_records_only_under_the_runner(path):
     tagged = [cell["source"] for cell in cells(path, "code") if "parameters" in cell["metadata"].get("tags", [])]
     assert len(tagged) == 1
-    stage = runner.read_stage(path)
+    stage = plan.read_stage(path)
     assert stage.params["profile"] == "smoke" and stage.params["seed"] == 0
     for cell in cells(path, "code"):
         if re.search(r"\brun\.(write|seal|table|figure|read|checked|journal)\(", cell["source"]) and not re.search(r"^#\| *export", cell["source"], re.M):
@@ -105,8 +105,7 @@ def test_numbered_notebooks_are_stages():
 
 @pytest.mark.parametrize("path", sorted((ROOT/"profiles").glob("*.yaml")), ids=name)
 def test_profile_is_known_to_the_notebooks(path):
-    plan = runner.make_plan(path.stem, ROOT)
-    assert plan.profile == path.stem
+    assert plan.make_plan(path.stem, ROOT).profile == path.stem
 
 
 @pytest.mark.parametrize("module", LIGHT)

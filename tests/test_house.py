@@ -134,7 +134,7 @@ def test_settings_pyproject_and_version_agree():
 
 def test_lock_is_exact_and_complete():
     lines = [line for line in (ROOT/"requirements.lock").read_text().splitlines() if not line.startswith("#")]
-    form = r"""[a-z0-9-]+==[\w.]+( ; python_version (>=|<) "3\.\d+")?"""
+    form = r"""[a-z0-9-]+==[\w.]+( ; python_version (>=|<|==) "3\.\d+")?"""
     assert all(re.fullmatch(form, line) for line in lines), "name==version, no local parts, no addresses"
     assert lines == sorted(lines, key=lambda line: re.split("==", line)[0])
     locked = {line.split("==")[0]: line.partition(" ; ")[2] for line in lines}

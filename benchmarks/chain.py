@@ -10,8 +10,8 @@ many stages were killed, seconds_killed (all its calls together), how many files
 import argparse, json, os, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 import pandas as pd, yaml
+from codedpo_nb.running.plan import find_stages, load_profile
 from codedpo_nb.running.records import digest, load_register, root
-from codedpo_nb.running.runner import find_stages, load_profile
 
 QUICK, QUICK_STAGES = dict(threads=1, documents=200, hidden=64, layers=1, vocabulary=600, n_seeds=10, n_tasks=4), ["00_base", "01_seed"]
 

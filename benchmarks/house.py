@@ -20,7 +20,7 @@ PACKAGE = "codedpo_nb"
 # From the ground up. Who adds a module at the top level of the package gives it a place here.
 FLOORS = [
     {"syntax"},
-    {"problems", "statistics", "ranking"},
+    {"problems", "statistics", "ranking", "duplicates"},
     {"running"},
     {"isolation"},
     {"sandbox"},

@@ -38,7 +38,7 @@ def counters() -> list:
 
 def command(profile="pure", level=None, warm=(), counter=None):
     "The command line that starts a server."
-    home = str(Path(harness.__file__).resolve().parent.parent)
+    home = str(Path(harness.__file__).resolve().parents[2])
     packages = [os.path.abspath(p) for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
     return server.python(server.BEGIN.format(home=home, arguments=(home, profile, level, packages, warm, counter)))
 

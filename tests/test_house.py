@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import codedpo_nb
-from codedpo_nb.running import report, runner
+from codedpo_nb.running import plan, report, runner
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT/"nbs").rglob("*.ipynb"))
-STAGES = [stage.path for stage in runner.find_stages(ROOT/"nbs")]
+STAGES = [stage.path for stage in plan.find_stages(ROOT/"nbs")]
 META = configparser.ConfigParser(delimiters=["="])
 META.read(ROOT/"settings.ini")
 META = META["DEFAULT"]
@@ -155,12 +155,12 @@ def test_stale_sees_an_edit(tmp_path):
     module.write_text(module.read_text().replace("def root()", "def root_()"))
     assert runner.stale(tmp_path) == ["running/records.py"]
     said = "codedpo_nb/running/records.py differ.* run `nbdev-export`"
-    with pytest.raises(runner.BadInput, match=said): runner.check_export(tmp_path)
+    with pytest.raises(plan.BadInput, match=said): runner.check_export(tmp_path)
 
 
 def test_readme_is_what_the_index_says():
     text = (ROOT/"README.md").read_text(encoding="utf-8")
-    assert text == report.markdown(ROOT/"nbs/index.ipynb"), "run `make readme`"
+    assert text == report.notebook_markdown(ROOT/"nbs/index.ipynb"), "run `make readme`"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
@@ -190,11 +190,19 @@ def test_exports_are_plain_python_and_imports_stand_alone(path):
         assert len(kinds) < 2 or not exported, f"imports in a cell of their own: {source[:80]}"
 
 
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.parent.name != "nbs"], ids=name)
+def test_imports_find_the_way_back(path):
+    for cell in cells(path, "code"):
+        exported = re.search(r"^#\| *export", cell["source"], re.M)
+        assert not (exported and re.search(r"^from codedpo_nb import", cell["source"], re.M)), \
+            "nbdev-update writes `from codedpo_nb.folder import ...` for it: import names of the module instead"
+
+
 @pytest.mark.parametrize("path", STAGES, ids=name)
 def test_stage_has_one_parameters_cell_and_records_only_under_the_runner(path):
     tagged = [cell for cell in cells(path, "code") if "parameters" in cell["metadata"].get("tags", [])]
     assert len(tagged) == 1
-    stage = runner.read_stage(path)
+    stage = plan.read_stage(path)
     assert stage.params["profile"] == "smoke" and stage.params["seed"] == 0
     records = re.compile(r"\brun\.(write|seal|table|figure|read|checked|journal)\(")
     for source in (cell["source"] for cell in cells(path, "code")):
@@ -208,8 +216,7 @@ def test_numbered_notebooks_are_stages():
 
 @pytest.mark.parametrize("path", sorted((ROOT/"profiles").glob("*.yaml")), ids=name)
 def test_profile_is_known_to_the_notebooks(path):
-    plan = runner.make_plan(path.stem, ROOT)
-    assert plan.profile == path.stem
+    assert plan.make_plan(path.stem, ROOT).profile == path.stem
 
 
 @pytest.mark.parametrize("module", LIGHT)

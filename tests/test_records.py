@@ -1,7 +1,14 @@
 """What a notebook cell cannot show of the records: crashes, full disks, many processes."""
-import json, os, signal, stat, subprocess, sys, textwrap
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
 
 import matplotlib
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +16,7 @@ import pandas as pd
 import pytest
 
 from codedpo_nb.running import records
-from codedpo_nb.running.records import ArtefactError, DiskFullError, Run
+from codedpo_nb.running.records import ArtefactError, Run
 
 
 @pytest.fixture
@@ -168,7 +175,8 @@ def test_progress_reports_to_the_runner_at_most_twice_a_second(tmp_path, monkeyp
 
 
 def test_bad_profile_name_is_refused():
-    with pytest.raises(ValueError, match="no folder name"): records.start("01_seed", "../elsewhere")
+    with pytest.raises(ValueError, match="no folder name"):
+        records.start("01_seed", dict(profile="../elsewhere", seed=0, n_seeds=1, n_tasks=1))
 
 
 # ------------------------------------------------------------------ files that people lose
@@ -190,8 +198,8 @@ def test_links_stay_links_and_what_is_no_file_is_refused(tmp_path):
     os.mkfifo(tmp_path/"pipe")
     for path, why in ((tmp_path/"deep", "is a folder"), (tmp_path/"pipe", "is a pipe"), ("/dev/null", "is a device"), ("/dev/full", "is a device"), (loop, "leads back to itself"),
                       (real/"below.txt", "lies below a file"), (tmp_path/"a\0b", "NUL character"), (tmp_path/("x" * 300), "too long")):
-        for use in (lambda: records.write_text(path, "x"), lambda: records.destination(path), lambda: records.Journal(path)):
-            with pytest.raises(OSError, match=why) as caught: use()
+        for use in (lambda path: records.write_text(path, "x"), records.destination, records.Journal):
+            with pytest.raises(OSError, match=why) as caught: use(path)
             assert "\n" not in str(caught.value)
     assert not [p for p in tmp_path.rglob("*") if p.name.endswith(".tmp")] and stat.S_ISFIFO((tmp_path/"pipe").stat().st_mode)
 
@@ -274,9 +282,13 @@ def test_names_of_artefacts_stay_inside(run, name):
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/abs", "a\0", "a\n", ".hidden", "-x", "x.", "CON", "nul", "com1.txt", "by-hand", "x" * 101, " a", None, 3, ["a"]])
-def test_names_of_profiles_are_names(tmp_path, name):
+def test_names_of_profiles_are_names(tmp_path, name, monkeypatch):
     with pytest.raises(ValueError, match="is no folder name"): Run(name, "s", {}, home=tmp_path)
-    with pytest.raises(ValueError, match="is no folder name"): records.start("s", name)
+    cells = [dict(cell_type="code", metadata=dict(tags=["parameters"]), source="profile = 'smoke'\nseed = 0")]
+    (tmp_path/"nbs").mkdir()
+    (tmp_path/"nbs/s.ipynb").write_text(json.dumps(dict(cells=cells)))
+    monkeypatch.setenv("CODEDPO_ROOT", str(tmp_path))
+    with pytest.raises(ValueError, match="is no folder name"): records.start("s", dict(profile=name, seed=0))
 
 
 @pytest.mark.parametrize("text", [b"", b"null", b"[]", b"3", b'"x"', b"\xe9", b"[" * 10 ** 5, b'{"a": ' + b"9" * 5000 + b"}", b'{"a.jsonl": "x"}', b'{"a.jsonl": null}', b'{"a.jsonl": {}}',
@@ -342,7 +354,15 @@ def test_a_run_by_hand_reads_through_its_layer_and_writes_into_it(run, monkeypat
     before = {p: p.read_bytes() for p in run.dir.rglob("*") if p.is_file()}
     monkeypatch.setenv("CODEDPO_ROOT", str(run.home))
     monkeypatch.delenv("CODEDPO_RECORDED", raising=False)
-    hand = records.start("02_selfverify", "smoke", n=3)
+    def declares(**params): # what the notebook of the stage says
+        source = "\n".join(f"{name} = {value!r}" for name, value in params.items())
+        cell = dict(cell_type="code", metadata=dict(tags=["parameters"]), source=source)
+        (run.home/"nbs/02_selfverify.ipynb").write_text(json.dumps(dict(cells=[cell])))
+    declares(profile="smoke", seed=0, n=3)
+    shares = [.5]
+    hand = records.start("02_selfverify", dict(profile="smoke", seed=1, n=shares, run=None))
+    shares.append(1.)
+    assert hand.params == dict(profile="smoke", seed=1, n=[.5]) and hand.seed == 1
     assert "goes to outputs/by-hand/smoke" in capsys.readouterr().out and hand.read("a.jsonl") == [dict(x=1)] and hand.checked("a.jsonl") == run.artefacts/"a.jsonl"
     assert len(hand.journal("loop")) == 0
     hand.workdir("w")
@@ -353,4 +373,31 @@ def test_a_run_by_hand_reads_through_its_layer_and_writes_into_it(run, monkeypat
     assert sorted(p.name for p in (run.home/"outputs").iterdir()) == ["by-hand", "smoke"]
     with pytest.raises(ArtefactError, match="outputs/smoke/artefacts/b.jsonl is missing"): hand.read("b.jsonl")
     monkeypatch.setenv("CODEDPO_RECORDED", str(run.home/"recorded.jsonl"))
-    assert records.start("02_selfverify", "smoke").dir == run.dir
+    assert records.start("02_selfverify", dict(profile="smoke", seed=0, n=3)).dir == run.dir
+    for bad, values, why in [(dict(profile="smoke", seed=0, n=3), dict(profile="smoke", seed=0), "declares n, without a value here: run its parameters cell"),
+                             (dict(profile="smoke"), dict(profile="smoke"), "declares no seed: write `seed = 0` into its parameters cell"),
+                             (dict(seed=0), dict(seed=0), 'declares no profile: write `profile = "smoke"`')]:
+        declares(**bad)
+        with pytest.raises(ValueError, match=why): records.start("02_selfverify", values)
+    with pytest.raises(ValueError, match="There is no notebook nbs/03_x.ipynb, which would declare the parameters"): records.start("03_x", dict(profile="smoke"))
+
+
+# ------------------------------------------------------------------ the root
+
+def test_the_root_is_that_of_this_project(tmp_path, monkeypatch):
+    monkeypatch.delenv("CODEDPO_ROOT", raising=False)
+    ours = records.root()
+    other = tmp_path/"other/nbs/deep"
+    other.mkdir(parents=True)
+    for text in ("[DEFAULT]\nlib_name = their_project\n", "[DEFAULT]\nlib_name = codedpo_nb2\n# lib_name = codedpo_nb\n", ""):
+        (tmp_path/"other/settings.ini").write_text(text)
+        monkeypatch.chdir(other)
+        assert records.root() == ours, "a foreign project with notebooks is passed over, for the clone of the package"
+    (tmp_path/"other/settings.ini").write_text("[DEFAULT]\nlib_name=codedpo_nb\n")
+    assert records.root() == tmp_path/"other"
+    monkeypatch.setitem(vars(records), "__file__", str(tmp_path/"site/codedpo_nb/running/records.py"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="No clone of codedpo_nb here: `git clone` the repository and change into it, or set CODEDPO_ROOT"): records.root()
+    assert records.shown(tmp_path/"x") == str(tmp_path/"x")
+    monkeypatch.setenv("CODEDPO_ROOT", str(tmp_path/"gone"))
+    with pytest.raises(FileNotFoundError, match="gone', which is no folder: set it to the clone of codedpo_nb, or unset it"): records.root()

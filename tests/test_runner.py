@@ -1,12 +1,27 @@
 """The runner on small throw-away pipelines: order, skipping, failures, crashes, bad input."""
-import csv, io, json, os, re, signal, subprocess, sys, time
+import ast
+import csv
+import io
+import json
+import os
+import pydoc
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import psutil
 import pytest
 
-from codedpo_nb.running import runner
+from codedpo_nb.running import plan, records, report, runner
+from codedpo_nb.running.plan import BadInput, make_plan
 from codedpo_nb.running.records import ArtefactError, DiskFullError, load_register
-from codedpo_nb.running.runner import BadInput, Locked, StageFailed
+from codedpo_nb.running.runner import Locked, StageFailed
+
+ROOT = Path(__file__).parent.parent
 
 
 def notebook(path, parameters, *code):
@@ -23,16 +38,16 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-START = "from codedpo_nb.running.records import start, progress\nrun = start({0!r}, profile, seed, **{1})"
+START = "from codedpo_nb.running.records import start, progress\nrun = start({0!r}, globals())"
 
 
 @pytest.fixture
 def base(tmp_path):
     """Two stages, whose numbers are against the order of their data."""
-    notebook(tmp_path/"nbs/02_squares.ipynb", '#| writes: squares.jsonl\nprofile = "smoke"\nseed = 0\nn = 4\nrate = 1.0', START.format("02_squares", "dict(n=n)"),
+    notebook(tmp_path/"nbs/02_squares.ipynb", '#| writes: squares.jsonl\nprofile = "smoke"\nseed = 0\nn = 4\nrate = 1.0', START.format("02_squares"),
              'journal = run.journal("loop", key=n)\nfor i in progress(range(n), desc="squares"):\n    if i not in journal: journal.append(i, dict(x=i, y=i*i))',
              'run.write("squares.jsonl", journal.rows())', 'print("squares", n)')
-    notebook(tmp_path/"nbs/01_sum.ipynb", '#| reads: squares.jsonl\n#| writes: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("01_sum", "{}"),
+    notebook(tmp_path/"nbs/01_sum.ipynb", '#| reads: squares.jsonl\n#| writes: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("01_sum"),
              'total = sum(row["y"] for row in run.read("squares.jsonl"))', 'run.write("sum.jsonl", [dict(total=total)])', 'run.table([dict(total=total)], "total", "The sum")')
     (tmp_path/"profiles").mkdir()
     (tmp_path/"profiles/smoke.yaml").write_text("profile: smoke\nn: 4\n")
@@ -41,7 +56,7 @@ def base(tmp_path):
 
 def go(base, **options):
     file = io.StringIO()
-    return runner.run("smoke", base, file=file, **options)
+    return runner.run_profile("smoke", base, file=file, **options)
 
 
 def results(base, profile="smoke"):
@@ -54,11 +69,11 @@ def command(base, *args, **options):
     # A shell starts background jobs with interrupts ignored, and children inherit that: the tests themselves may run in such a job.
     options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     return subprocess.Popen([sys.executable, "-c", "import sys; from codedpo_nb.running.runner import main; sys.exit(main())", *args], cwd=base, text=True,
-                            env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(runner.root())}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+                            env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(records.root())}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
 def test_order_skip_refresh_and_cut_off(base):
-    notebook(base/"nbs/03_last.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_last", "{}"),
+    notebook(base/"nbs/03_last.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_last"),
              'run.table(run.read("sum.jsonl"), "last", "The same")')
     assert go(base) == ["02_squares", "01_sum", "03_last"]
     first = results(base)
@@ -178,10 +193,10 @@ def test_interrupt_ends_the_kernel_and_says_so(base):
 
 
 def test_second_run_of_a_profile_is_refused_and_a_dead_one_is_not_in_the_way(base):
-    plan = runner.make_plan("smoke", base)
-    with runner.locked(plan):
+    made = make_plan("smoke", base)
+    with runner.locked(made):
         with pytest.raises(Locked, match=f"being run by process {os.getpid()}"): go(base)
-    (plan.artefacts/".run.lock").write_text("999999\n")
+    (made.artefacts/".run.lock").write_text("999999\n")
     assert go(base, only="02_squares") == ["02_squares"]
 
 
@@ -213,13 +228,13 @@ def test_bad_profiles(base, yaml, why, capsys):
 @pytest.mark.parametrize("data, n", [(b"\xef\xbb\xbfn: 3", 3), (b"n: 3\r\nseed: 1\r\n", 3), (b"---\nn: 1_000\n...\n", 1000), (b"{n: 3}", 3), (b"n: +3  # three", 3), (b'"n": 3', 3)])
 def test_odd_profiles_that_are_right(base, data, n):
     (base/"profiles/smoke.yaml").write_bytes(data)
-    assert runner.make_plan("smoke", base).values["n"] == n
+    assert make_plan("smoke", base).values["n"] == n
 
 
 @pytest.mark.parametrize("data, why", [("n: 3".encode("utf-16"), "in UTF-16: save it as UTF-8"), ("seed: 1\nname: é".encode("latin-1"), "line 2: this is not UTF-8"), (b"n: " + b"9" * 2 ** 21, "too many for a profile")])
 def test_other_encodings_of_a_profile(base, data, why):
     (base/"profiles/smoke.yaml").write_bytes(data)
-    with pytest.raises(BadInput, match=why): runner.make_plan("smoke", base)
+    with pytest.raises(BadInput, match=why): make_plan("smoke", base)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "/abs", "''", "by-hand", "-x", "nul", "x" * 101])
@@ -227,7 +242,7 @@ def test_a_profile_is_no_way_out_of_the_outputs(base, name):
     (base/"mine.yaml").write_text(f"n: 2\nprofile: {name}\n")
     keep = base/".mine.1.tmp"
     keep.write_text("mine")
-    with pytest.raises(BadInput, match="line 2: profile .* is no folder name"): runner.run(str(base/"mine.yaml"), base, file=io.StringIO())
+    with pytest.raises(BadInput, match="line 2: profile .* is no folder name"): runner.run_profile(str(base/"mine.yaml"), base, file=io.StringIO())
     assert keep.exists() and not (base/"outputs").exists()
 
 
@@ -254,12 +269,12 @@ def test_a_lost_or_damaged_register_is_made_again(base):
 def test_spoiled_times_are_no_times(base, text):
     (base/"outputs/smoke/timings").mkdir(parents=True)
     (base/"outputs/smoke/timings/stages.csv").write_bytes(text)
-    assert runner.costs(runner.make_plan("smoke", base)) == {}
+    assert runner.stage_costs(make_plan("smoke", base)) == {}
 
 
 def test_too_few_open_files_are_one_sentence(base):
     code = "import resource, sys; from codedpo_nb.running.runner import main; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); sys.exit(main([]))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=base, text=True, capture_output=True, env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(runner.root())})
+    done = subprocess.run([sys.executable, "-c", code], cwd=base, text=True, capture_output=True, env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(records.root())})
     assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("codedpo-run: This process may open 20 files") and "Traceback" not in done.stderr
 
 
@@ -268,7 +283,7 @@ def test_a_notebook_run_by_hand_leaves_the_results_of_the_runner_alone(base):
     out = base/"outputs/smoke"
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in out.rglob("*") if p.is_file()}
     names = ("CODEDPO_RECORDED", "CODEDPO_STAGE_KEY", "CODEDPO_PROGRESS_FILE")
-    env = {k: v for k, v in os.environ.items() if k not in names} | dict(CODEDPO_ROOT=str(base), PYTHONPATH=str(runner.root()))
+    env = {k: v for k, v in os.environ.items() if k not in names} | dict(CODEDPO_ROOT=str(base), PYTHONPATH=str(records.root()))
     def by_hand(stage, code): # as papermill or Jupyter would: cell by cell, in a process of its own
         cells = [c["source"] for c in json.loads((base/f"nbs/{stage}.ipynb").read_text())["cells"] if c["cell_type"] == "code"]
         done = subprocess.run([sys.executable, "-c", "\n".join([cells[0], code, *cells[1:]])], cwd=base/"nbs", env=env, capture_output=True, text=True)
@@ -296,7 +311,7 @@ def test_bad_names_and_exit_codes(base, capsys, monkeypatch):
 
 def test_profile_by_path(base, tmp_path):
     (base/"mine.yaml").write_text("n: 2\n")
-    assert runner.run(str(base/"mine.yaml"), base, only="02_squares", file=io.StringIO()) == ["02_squares"]
+    assert runner.run_profile(str(base/"mine.yaml"), base, only="02_squares", file=io.StringIO()) == ["02_squares"]
     assert (base/"outputs/mine/artefacts/squares.jsonl").read_text().count("\n") == 2
 
 
@@ -316,12 +331,12 @@ def test_a_module_that_the_notebook_imports_counts(base):
     package.mkdir()
     for name, text in dict(a="from .b import f\n", b='def f(): return 1 # one\n', c="x = 1\n").items(): (package/f"{name}.py").write_text(text)
     code = ["from codedpo_nb.a import f"]
-    first = runner.modules(code, package)
+    first = plan.modules(code, package)
     assert set(first) == {"a", "b"}
     (package/"b.py").write_text('def f():\n    "One."\n    return 1\n')
-    assert runner.modules(code, package) == first
+    assert plan.modules(code, package) == first
     (package/"b.py").write_text("def f(): return 2\n")
-    assert runner.modules(code, package) != first
+    assert plan.modules(code, package) != first
 
 
 def test_terminal_shows_two_bars_and_a_file_shows_lines(base):
@@ -354,7 +369,7 @@ def test_a_file_hears_of_a_long_loop_with_the_time_left(monkeypatch):
 def seeded(base):
     """The same pipeline, with a table that depends on the seed, one whose texts do, and a profile of two seeds."""
     edit(base/"nbs/01_sum.ipynb", '[dict(total=total)], \\"total\\"', '[dict(name=\\"all\\", n=4, total=total + seed)], \\"total\\"')
-    notebook(base/"nbs/03_words.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_words", "{}"),
+    notebook(base/"nbs/03_words.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_words"),
              'run.table([dict(word="abc"[seed])], "words", "A word")', 'run.table([dict(x=seed)] * (seed + 1), "shape", "Rows")',
              'run.table([dict(s=1. + seed)], "clock", f"Seed {seed}", timing=True)')
     (base/"profiles/many.yaml").write_text("profile: many\nn: 4\nseeds: [0, 2]\n")
@@ -363,7 +378,7 @@ def seeded(base):
 
 def test_seeds_run_the_chain_once_each_and_pool_the_tables(seeded):
     file = io.StringIO()
-    many = lambda **options: runner.run("many", seeded, file=file, **options)
+    many = lambda **options: runner.run_profile("many", seeded, file=file, **options)
     assert many() == ["02_squares", "01_sum", "03_words"] * 2
     out = seeded/"outputs"
     assert sorted(p.name for p in out.iterdir()) == ["many", "many-seed0", "many-seed2"]
@@ -394,7 +409,6 @@ def test_seeds_run_the_chain_once_each_and_pool_the_tables(seeded):
 
 def test_rates_are_pooled_over_runs_and_problems(tmp_path):
     "A table with its problems' numbers: the interval is that of `statistics.pooled`, and wider than the runs' own where the runs differ."
-    from codedpo_nb.running import report
     from codedpo_nb import statistics
     from codedpo_nb.running.records import Run, rng
     draw = rng(3, "rates")
@@ -403,7 +417,8 @@ def test_rates_are_pooled_over_runs_and_problems(tmp_path):
         for k, row in enumerate(table):
             own = statistics.wilson(int(sum(row.values())), 40)
             single = Run(f"x{crossed}-seed{k}", "06_eval", dict(seed=k), home=tmp_path)
-            single.table([dict(zip(("model", "problems", "rate", "rate, from", "rate, to"), ("base", 40, *own)))], "rates", "Rates.", problems={"rate": [row]})
+            columns = ("model", "problems", "rate", "rate, from", "rate, to")
+            single.table([dict(zip(columns, ("base", 40, *own), strict=True))], "rates", "Rates.", problems={"rate": [row]})
         whole = Run(f"x{crossed}", "", {}, home=tmp_path)
         report.pool(whole, [tmp_path/f"outputs/x{crossed}-seed{k}" for k in range(3)], [0, 1, 2])
         [row] = csv.DictReader((whole.dir/"tables/rates.csv").open())
@@ -416,17 +431,16 @@ def test_rates_are_pooled_over_runs_and_problems(tmp_path):
 
 
 def test_a_rate_nobody_has_is_left_open():
-    from codedpo_nb.running import report
     assert report.pooled_rates([{"a": [{}], "b": [dict(p=1.)]}, {"a": [dict(p=1.)]}]) == {"a": [None], "a, from": [None], "a, to": [None]}
 
 
 def test_one_of_several_seeds_and_a_failure_in_it(seeded):
     assert [row["stage"] for row in runner.dry_run("many", seeded, only="01_sum")] == ["many-seed0/01_sum", "many-seed2/01_sum"]
-    assert runner.make_plan("many-seed2", seeded).values == dict(profile="many-seed2", n=4, seed=2)
-    with pytest.raises(BadInput, match="There is no profile 'many-seed1'"): runner.make_plan("many-seed1", seeded)
-    with pytest.raises(BadInput, match="There is no stage '01_sun'"): runner.run("many", seeded, only="01_sun", file=io.StringIO())
+    assert make_plan("many-seed2", seeded).values == dict(profile="many-seed2", n=4, seed=2)
+    with pytest.raises(BadInput, match="There is no profile 'many-seed1'"): make_plan("many-seed1", seeded)
+    with pytest.raises(BadInput, match="There is no stage '01_sun'"): runner.run_profile("many", seeded, only="01_sun", file=io.StringIO())
     assert not (seeded/"outputs").exists()
-    with pytest.raises(ArtefactError, match="codedpo-run --profile many-seed0`, which makes it and what it needs"): runner.run("many", seeded, only="01_sum", file=io.StringIO())
+    with pytest.raises(ArtefactError, match="codedpo-run --profile many-seed0`, which makes it and what it needs"): runner.run_profile("many", seeded, only="01_sum", file=io.StringIO())
 
 
 @pytest.mark.parametrize("yaml, why", [("seeds: []", "line 1: seeds is [], but it has to be a list of whole numbers such as [0, 1, 2]"), ("seeds: 3", "a list of whole numbers"),
@@ -436,3 +450,186 @@ def test_bad_seeds(base, yaml, why):
     (base/"profiles/smoke.yaml").write_text(yaml)
     with pytest.raises(BadInput, match=re.escape(why)): go(base)
     assert not (base/"outputs").exists()
+
+
+# ------------------------------------------------------------------ single values: `--set`
+
+def shell(*args): return runner.main([*args])
+
+
+@pytest.mark.parametrize("given, why", [
+    (["m=4"], "--set m: no notebook has a parameter 'm'"), (["ratte=1"], "--set ratte: no notebook has a parameter 'ratte'; did you mean 'rate'?"),
+    (["n=four"], "--set n: n is 'four', but 02_squares wants a whole number such as 4"), (["n=4.0"], "wants a whole number"), (["n=1e3"], "wants a whole number"),
+    (["rate=fast"], "--set rate: rate is 'fast', but 02_squares wants a number"), (["rate=.nan"], "no number to compute with"), (["rate=1e999"], "no number to compute with"),
+    (["n=017"], "octal"), (["n=[1"], "--set n is not YAML"), (["n=&a 3"], "anchors"), (["n=!!int 3"], "tags"), (["n="], "--set n: n is ''"), (["n=~"], "--set n has no value: write it after the ="),
+    (["n=# 3"], "--set n has no value"), (["n=true"], "n is True, but"), (["n='3'"], "leave the quotes out"), (["n=a: 3"], "n is {'a': 3}, but"), (["n"], "--set n: write `--set name=value`"),
+    (["=3"], "write `--set name=value`"), (["n=1", "n=2"], "--set n is given a second time"), (["profile=x"], "a profile is chosen by `--profile`"),
+    (["seeds=3"], "--set seeds: seeds is 3, but it has to be a list"), (["seed=1", "seeds=[1]"], "--set seeds: both seed and seeds are given"), (["x" * 900 + "=3"], "--set xxx")])
+def test_bad_overrides(base, given, why, capsys, monkeypatch):
+    monkeypatch.setenv("CODEDPO_ROOT", str(base))
+    assert shell(*(word for text in given for word in ("--set", text))) == 2
+    said = capsys.readouterr().err
+    assert why in said and said.startswith("codedpo-run: --set") and said.count("\n") == 1 and len(said) < 500
+    assert not (base/"outputs").exists()
+
+
+@pytest.mark.parametrize("text, name, value", [("rate=1e-5", "rate", 1e-5), ("rate=1E+2", "rate", 100.), ("rate=2", "rate", 2.), ("n=12", "n", 12), ("n=1_000", "n", 1000), ("seed=-1", "seed", -1)])
+def test_overrides_are_yaml_and_numbers_as_people_write_them(base, text, name, value):
+    found = make_plan("smoke", base, [text]).values[name]
+    assert found == value and type(found) is type(value)
+
+
+def test_a_run_with_a_value_set_has_a_folder_of_its_own(base, capsys, monkeypatch):
+    go(base)
+    before = {p: p.read_bytes() for p in (base/"outputs/smoke").rglob("*") if p.is_file()}
+    monkeypatch.setenv("CODEDPO_ROOT", str(base))
+    name = "smoke+n=6+rate=1e-05"
+    assert shell("--set", "rate=1e-5", "--set", "n=6") == 0
+    assert f"With --set n=6 --set rate=1e-5: results go to outputs/{name}" in capsys.readouterr().err
+    out = base/"outputs"/name
+    assert (out/"tables/total.csv").read_text() == "total\n55\n"
+    assert {p: p.read_bytes() for p in (base/"outputs/smoke").rglob("*") if p.is_file()} == before
+    page = (out/"report.html").read_text()
+    assert "codedpo-run --profile smoke --set n=6 --set rate=1e-5" in page and "Set by hand: <code>n=6</code>, <code>rate=1e-5</code>" in page
+    assert "Set by hand" not in (base/"outputs/smoke/report.html").read_text()
+    assert load_register(out/"manifest.json")["tables/total"]["params"] == dict(profile=name, seed=0)
+
+    assert go(base, overrides=["n=6", "rate=0.00001"]) == [], "the same values, in other words and order, are the same run"
+    assert runner.run_profile(name, base, file=io.StringIO()) == [], "the folder's name is a profile's"
+    (out/"artefacts/squares.jsonl").unlink()
+    with pytest.raises(ArtefactError, match=re.escape(f"run `codedpo-run --profile {name} --only 02_squares`")):
+        runner.run_profile(name, base, only="01_sum", force=True, file=io.StringIO())
+    assert runner.run_profile(name, base, only="02_squares", file=io.StringIO()) == ["02_squares"]
+    assert make_plan(name, base, ["seed=3"]).profile == f"{name}+seed=3"
+    (out/"overrides.json").write_text('{"profile": "smoke", "set": ["n=7"]}')
+    with pytest.raises(BadInput, match="There is no profile"): make_plan(name, base)
+    (out/"overrides.json").write_text("[")
+    with pytest.raises(ArtefactError, match="overrides.json is damaged: delete it"): make_plan(name, base)
+
+
+def test_seeds_and_single_values(seeded):
+    file = io.StringIO()
+    assert runner.run_profile("many", seeded, only="02_squares", file=file, overrides=["n=3"]) == ["02_squares"] * 2
+    out = seeded/"outputs"
+    assert sorted(p.name for p in out.iterdir()) == ["many+n=3", "many+n=3-seed0", "many+n=3-seed2"]
+    single = make_plan("many+n=3-seed2", seeded)
+    assert single.values == dict(profile="many+n=3-seed2", n=3, seed=2) == make_plan("many-seed2", seeded, ["n=3"]).values
+    assert make_plan("many+n=3", seeded).seeds == [0, 2]
+    assert make_plan("many", seeded, ["seed=5"]).seeds == [] and make_plan("many", seeded, ["seed=5"]).values["seed"] == 5
+    assert make_plan("smoke", seeded, ["seeds=[1, 2]"]).seeds == [1, 2]
+
+
+def test_names_of_overridden_runs_are_folder_names():
+    for given in (dict(model="/a/b"), dict(ablate=["size", "ranking"]), dict(x="y" * 200), {f"long_name_{i}": i for i in range(9)}, dict(x=""), dict(x="a\nb"), dict(x=".")):
+        name = plan.override_name("laptop", given)
+        assert records.is_folder_name(name) and records.is_folder_name(f"{name}-seed-1"), name
+        assert plan.override_name("laptop", dict(reversed(given.items()))) == name != plan.override_name("laptop", {**given, "z": 1})
+
+
+# ------------------------------------------------------------------ what is recorded
+
+def test_the_manifest_has_every_parameter_that_a_stage_declares(base):
+    go(base)
+    edit(base/"nbs/02_squares.ipynb", "print(", "run.table([dict(n=n)], 'n', 'N'); print(")
+    go(base)
+    found = {entry["stage"]: entry["params"] for entry in load_register(base/"outputs/smoke/manifest.json").values()}
+    assert found == {"02_squares": dict(profile="smoke", seed=0, n=4, rate=1.), "01_sum": dict(profile="smoke", seed=0)}
+
+
+def test_a_parameter_that_a_later_cell_changes_is_found(base):
+    edit(base/"nbs/01_sum.ipynb", "run = start", "seed = 1\\nrun = start")
+    with pytest.raises(StageFailed, match=r"01_sum records tables/total with other parameters than it was given \(seed\): call `records.start\('01_sum', globals\(\)\)`"): go(base)
+
+
+STAGES = plan.find_stages(ROOT/"nbs")
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_stage_records_what_its_parameters_cell_declares(stage, monkeypatch, tmp_path):
+    starts = [source for source in stage.code if re.search(r"\brecords\.start\(", source)]
+    assert len(starts) == 1 and f'run = records.start("{stage.name}", globals())' in starts[0]
+    shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=lambda folder, names: [n for n in names if n != f"{stage.name}.ipynb" and Path(folder).name == "nbs"])
+    monkeypatch.setenv("CODEDPO_ROOT", str(tmp_path))
+    assert records.start(stage.name, stage.params | dict(other=1)).params == stage.params
+    for name in stage.params:
+        with pytest.raises(ValueError, match=f"{stage.name} declares {name}, without a value here"):
+            records.start(stage.name, {key: value for key, value in stage.params.items() if key != name})
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_no_other_cell_of_a_stage_sets_its_parameters(stage):
+    class Names(ast.NodeVisitor): # set at the top of a cell; functions and comprehensions have names of their own
+        def visit_Name(self, node): self.found |= {node.id} if isinstance(node.ctx, ast.Store) else set()
+        def visit_FunctionDef(self, node): self.found |= {node.name}
+        def visit_alias(self, node): self.found |= {node.asname or node.name}
+        def visit_Lambda(self, node): pass
+        visit_ClassDef = visit_FunctionDef
+        visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_Lambda
+    cell = records.parameters_cell(stage.path)
+    for source in stage.code:
+        if source == cell: continue
+        names = Names()
+        names.found = set()
+        names.visit(ast.parse(source))
+        assert not names.found & stage.params.keys(), source[:80]
+
+
+@pytest.mark.parametrize("cls, methods", [(records.Run, "path rng write seal source checked read journal workdir figure table"), (records.Journal, "append get rows"),
+                                          (plan.Plan, "passed depends single"), (runner.Display, "say begin tick end close")])
+def test_help_lists_the_methods_with_their_words(cls, methods):
+    text = pydoc.plain(pydoc.render_doc(cls))
+    tree = next(node for node in ast.walk(ast.parse(Path(sys.modules[cls.__module__].__file__).read_text())) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+    written = {node.name: ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for name in methods.split(): assert re.search(rf"^ \|  {name}\(self", text, re.M) and written[name], f"{name}: an editor reads the class, not what is added to it"
+
+
+# ------------------------------------------------------------------ clones, and what is none
+
+def test_the_quick_look_at_the_export_agrees_with_nbdev(tmp_path):
+    """`stale` compares cells; here the whole text of every module is that of a real export, with docstrings and `__all__`."""
+    export = pytest.importorskip("nbdev.export").nb_export
+    shutil.copytree(ROOT/"nbs", tmp_path/"nbs", ignore=shutil.ignore_patterns(".*"))
+    (tmp_path/"codedpo_nb").mkdir()
+    for path in sorted((tmp_path/"nbs").rglob("*.ipynb")): export(str(path), lib_path=str(tmp_path/"codedpo_nb"))
+    def texts(folder): return {p.relative_to(folder).as_posix(): p.read_text() for p in folder.rglob("*.py") if not p.name.startswith("_")}
+    made, there = texts(tmp_path/"codedpo_nb"), texts(ROOT/"codedpo_nb")
+    assert sorted(name for name in made | there if made.get(name) != there.get(name)) == [], "run `make export`"
+    assert runner.stale(tmp_path) == [] == runner.stale(ROOT)
+    for old, new in (("def stream(", "def stream_("), ("from pathlib import Path", "from pathlib import PurePath as Path")):
+        module = tmp_path/"codedpo_nb/running/records.py"
+        module.write_text(made["running/records.py"].replace(old, new))
+        assert runner.stale(tmp_path) == ["running/records.py"]
+    module.unlink()
+    (tmp_path/"codedpo_nb/extra.py").write_text("x = 1\n")
+    assert runner.stale(tmp_path) == ["extra.py", "running/records.py"]
+
+
+def elsewhere(tmp_path, code, **env):
+    """Runs `code` in an empty folder, with the package as it lies in a wheel."""
+    site, here = tmp_path/"site", tmp_path/"here"
+    if not site.exists(): shutil.copytree(ROOT/"codedpo_nb", site/"codedpo_nb", ignore=shutil.ignore_patterns("__pycache__"))
+    here.mkdir(exist_ok=True)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("CODEDPO")}
+    return subprocess.run([sys.executable, "-c", code], cwd=here, text=True, capture_output=True, env=clean | dict(PYTHONPATH=str(site)) | env)
+
+
+def test_a_wheel_without_notebooks_says_what_it_needs(tmp_path):
+    code = "import sys; from codedpo_nb.running.runner import main; sys.exit(main(['--profile', 'smoke']))"
+    done = elsewhere(tmp_path, code)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("codedpo-run: No clone of codedpo_nb here: `git clone` the repository and change into it, or set CODEDPO_ROOT to it")
+    done = elsewhere(tmp_path, code, CODEDPO_ROOT=str(tmp_path/"nowhere"))
+    assert done.returncode == 2 and "which is no folder: set it to the clone of codedpo_nb, or unset it" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_run_needs_no_nbdev(base, tmp_path):
+    code = "import sys; sys.modules['nbdev'] = sys.modules['fastcore'] = None; from codedpo_nb.running.runner import main, stale; "
+    done = elsewhere(tmp_path, code + f"assert stale({str(ROOT)!r}) == []; sys.exit(main(['--only', '02_squares']))", CODEDPO_ROOT=str(base))
+    assert done.returncode == 0, done.stderr
+
+
+def test_missing_libraries_are_one_sentence(base, tmp_path):
+    code = "import sys, importlib.util as u; real = u.find_spec; u.find_spec = lambda n, *a: None if n == 'papermill' else real(n, *a); "
+    done = elsewhere(tmp_path, code + "from codedpo_nb.running.runner import main; sys.exit(main([]))", CODEDPO_ROOT=str(base))
+    assert done.returncode == 2 and done.stderr.startswith("codedpo-run: codedpo-run needs papermill, not installed here: `make reproduce`"), done.stderr
+    done = elsewhere(tmp_path, "import sys; sys.modules['yaml'] = None; from codedpo_nb.running.runner import main; sys.exit(main(['--dry-run']))", CODEDPO_ROOT=str(base))
+    assert done.returncode == 2 and "codedpo-run needs yaml, not installed here" in done.stderr and done.stderr.count("\n") == 1, done.stderr

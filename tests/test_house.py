@@ -195,7 +195,7 @@ def test_imports_find_the_way_back(path):
     for cell in cells(path, "code"):
         exported = re.search(r"^#\| *export", cell["source"], re.M)
         assert not (exported and re.search(r"^from codedpo_nb import", cell["source"], re.M)), \
-            "nbdev-update writes `from codedpo_nb.folder import ...` for it: import names of the module instead"
+            "nbdev-update makes `from codedpo_nb.folder import` of it: import names of the module"
 
 
 @pytest.mark.parametrize("path", STAGES, ids=name)

@@ -1,151 +1,159 @@
-"""The house as it is built: parts, floors, arrows between them, and what breaks its rules.
+"""Is the house as it was drawn? Its parts, the arrows between them, and what should not be.
 
-    python benchmarks/house.py [--names]
+    python benchmarks/house.py [--modules]
 
-Read from the source of `codedpo_nb/`, without importing it. Rules: no circle among the modules; a part uses
-only what lies on floors below it; what is no stage imports no stage, and a stage imports none but the last,
-which runs the others; of `isolation/` others use only what is public there; a public name means one thing
-(five may mean several). `--names` lists the public names of every module. The exit code is 1 if a rule is
-broken."""
+A module may use its own part and the floors below it. Stages use no stage, but the seventh, which runs the
+others; what `isolation` keeps to itself nobody else uses; and a public name means one thing, wherever it is.
+Imports inside of functions count. `--modules` prints the arrows between modules instead of parts. Nothing is
+imported: the sources are read.
+
+The last line is one JSON object."""
 import argparse
 import ast
-import sys
-from collections import defaultdict
+import json
+import re
+from collections import Counter, defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT/"codedpo_nb"
-LAST = {"ablation", "claims"}   # stages that run other stages
-AMBIGUOUS = 5   # public names that may mean several things
+PACKAGE = "codedpo_nb"
+# From the ground up. Who adds a module at the top level of the package gives it a place here.
+FLOORS = [
+    {"syntax"},
+    {"problems", "statistics", "ranking", "duplicates"},
+    {"running"},
+    {"isolation"},
+    {"sandbox"},
+    {"pairs", "benchmarks", "world"},
+    {"suites", "languages", "leaderboard"},
+    {"efficiency_suites", "formats"},
+    {"training"},
+    {"stages"},
+]
+RUNS_OTHERS = "ablation"       # the stage that may use stages
+AMBIGUOUS = 5                  # public names with more than one meaning: at most so many
 
 
-def modules():
-    "Syntax trees of the modules by their dotted names below the package."
+def sources(root: Path = ROOT) -> dict[str, ast.Module]:
+    "`{module: its syntax tree}`, without the package's name: `isolation.harness`."
+    home = root/PACKAGE
+    paths = [path for path in sorted(home.rglob("*.py")) if path.name[0] != "_"]
+    dotted = lambda path: ".".join(path.relative_to(home).with_suffix("").parts)
+    return {dotted(path): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def stages(root: Path = ROOT) -> dict[str, str]:
+    "`{module: notebook}` of the numbered notebooks that export one."
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.name.startswith("_"): continue
-        found[".".join(path.relative_to(PACKAGE).with_suffix("").parts)] = ast.parse(path.read_text())
+    for path in sorted((root/"nbs").glob("[0-9][0-9]_*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+        named = re.search(r"^#\| *default_exp +(\S+)", text, re.M)
+        if named: found[named[1]] = path.stem
     return found
 
 
-def stages():
-    "Modules that numbered notebooks export to."
-    return {path.stem.split("_", 1)[1] for path in (ROOT/"nbs").glob("[0-9]*.ipynb")}
+def target(node: ast.ImportFrom, module: str) -> str | None:
+    "The module that `from ... import` names, below the package; '' for the package, None for another one."
+    if not node.level:
+        head, _, rest = (node.module or "").partition(".")
+        return rest if head == PACKAGE else None
+    parts = [*module.split(".")[:-node.level], *(node.module or "").split(".")]
+    return ".".join(part for part in parts if part)
 
 
-def imports(name, tree, known):
-    "What a module takes from others of the package: `{(module, name of it or None)}`."
-    found, here = set(), ["codedpo_nb", *name.split(".")]
+def imports(module: str, tree: ast.Module, known: set) -> list[tuple[str, str, str]]:
+    "`[(module, name or '', name here)]` of what a module imports of the package, wherever in its source."
+    found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {(a.name.partition(".")[2], None) for a in node.names if a.name.startswith("codedpo_nb.")}
-        elif isinstance(node, ast.ImportFrom):
-            base = here[:-node.level] if node.level else []
-            parts = [*base, *filter(None, [node.module])]
-            if parts[:1] != ["codedpo_nb"] or not parts: continue
+            inside = [a for a in node.names if a.name.partition(".")[0] == PACKAGE]
+            found += [(a.name.partition(".")[2], "", a.asname or a.name) for a in inside]
+        elif isinstance(node, ast.ImportFrom) and (base := target(node, module)) is not None:
             for alias in node.names:
-                inner = ".".join([*parts[1:], alias.name])
-                found.add((inner, None) if inner in known else (".".join(parts[1:]), alias.name))
-    return {(m, n) for m, n in found if m in known and m != name}
+                whole, here = f"{base}.{alias.name}".strip("."), alias.asname or alias.name
+                found.append((whole, "", here) if whole in known else (base, alias.name, here))
+    return found
 
 
-def used(tree, imported):
-    "Names of modules that are used as attributes of them: `{(module, name)}`."
-    short = {m.rpartition(".")[2]: m for m, n in imported if n is None}
-    return {(short[n.value.id], n.attr) for n in ast.walk(tree)
-            if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id in short}
-
-
-def public(tree):
-    "The names in `__all__` that the module itself binds."
+def public(tree: ast.Module) -> list[str]:
+    "`__all__` of a module."
     for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            return [e.value for e in node.value.elts]
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
     return []
 
 
-def bound(tree):
-    "All names that a module binds at its top."
-    names = {n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-    targets = [t for n in tree.body if isinstance(n, ast.Assign) for t in n.targets]
-    return names | {t.id for target in targets for t in ast.walk(target) if isinstance(t, ast.Name)}
+def defined(tree: ast.Module) -> set:
+    "The names that a module has at its top level."
+    names = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    set_here = [top for top in tree.body if isinstance(top, (ast.Assign, ast.AnnAssign))]
+    nodes = [n for top in set_here for n in ast.walk(top) if isinstance(n, ast.Name)]
+    return names | {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
 
 
-def handed_on(tree):
-    "Names that a module has imported and only hands on."
-    return {a.asname or a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+def handed_on(tree: ast.Module) -> set:
+    "The public names of a module that it imports, and does not define."
+    return {a.asname or a.name for node in tree.body if isinstance(node, ast.ImportFrom) for a in node.names}
 
 
-def part_of(name, numbered):
-    "The folder of a module; of those without one, whether it is a stage."
-    if name in numbered: return "stages"
-    return name.partition(".")[0] + "/" if "." in name else name
+def names_used(tree: ast.Module, module_names: set) -> set[tuple[str, str]]:
+    "`{(name of a module, attribute)}` that a source looks up."
+    found = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+    return {(node.value.id, node.attr) for node in found if node.value.id in module_names}
 
 
-def floors(arrows):
-    "Floor of each module: one above the highest that it uses; and a circle, if there is one."
-    level, path = {}, []
-    def visit(name):
-        if name in path: raise ValueError(" -> ".join([*path[path.index(name):], name]))
-        if name not in level:
-            path.append(name)
-            level[name] = 1 + max((visit(other) for other in sorted(arrows[name])), default=-1)
-            path.pop()
-        return level[name]
-    try:
-        for name in sorted(arrows): visit(name)
-    except ValueError as circle: return level, str(circle)
-    return level, None
-
-
-def look():
-    "Everything about the house, and a list of sentences about what breaks its rules."
-    trees, numbered = modules(), stages()
-    taken = {name: imports(name, tree, trees) for name, tree in trees.items()}
-    arrows = {name: {m for m, _ in found} for name, found in taken.items()}
-    level, circle = floors(arrows)
-    wrong = [f"a circle: {circle}"] if circle else []
-    for name, others in arrows.items():
-        for other in others & numbered:
-            if name not in numbered: wrong.append(f"{name} is no stage and imports the stage {other}")
-            elif name not in LAST: wrong.append(f"the stage {name} imports the stage {other}")
-    for name, tree in trees.items():
-        if name.startswith("isolation."): continue
-        for module, what in {x for x in taken[name] if x[1]} | used(tree, taken[name]):
-            if not module.startswith("isolation.") or what not in bound(trees[module]): continue
-            if what not in public(trees[module]):
-                wrong.append(f"{name} uses {what}, which is private to {module}")
-    parts = {name: part_of(name, numbered) for name in trees}
-    between = defaultdict(set)
-    for name, others in arrows.items(): between[parts[name]] |= {parts[o] for o in others} - {parts[name]}
-    by_part, circle = floors(between | {p: between[p] for p in parts.values()})
-    if circle: wrong.append(f"a circle of parts: {circle}")
-    meant = defaultdict(list)
-    for name, tree in trees.items():
-        for word in set(public(tree)) - handed_on(tree): meant[word].append(name)
-    ambiguous = {word: names for word, names in sorted(meant.items()) if len(names) > 1}
-    if len(ambiguous) > AMBIGUOUS: wrong.append(f"{len(ambiguous)} public names mean several things")
-    return dict(trees=trees, arrows=arrows, level=level, parts=parts, between=between, by_part=by_part,
-                ambiguous=ambiguous, wrong=wrong, names=sum(len(public(t)) for t in trees.values()))
+def house(root: Path = ROOT) -> tuple[Counter, list[str], dict[str, list[str]]]:
+    "Arrows `{(module, module): names}`, violations in words, and ambiguous public names `{name: modules}`."
+    trees, numbered = sources(root), stages(root)
+    exported = {module: set(public(tree)) for module, tree in trees.items()}
+    part = lambda module: "stages" if module in numbered else module.partition(".")[0]
+    floors = {name: i for i, names in enumerate(FLOORS) for name in names}
+    arrows, wrong = Counter(), [f"{m} has no floor" for m in trees if part(m) not in floors]
+    for module, tree in trees.items():
+        found = [row for row in imports(module, tree, set(trees)) if row[0] in trees]
+        for other, _, _ in found: arrows[module, other] += 1
+        for other in sorted({other for other, _, _ in found}):
+            mine, theirs = floors.get(part(module), 99), floors.get(part(other), 0)
+            if part(module) == part(other) == "stages":
+                if module != RUNS_OTHERS: wrong.append(f"stage {module} uses stage {other}")
+            elif part(module) != part(other) and theirs >= mine:
+                wrong.append(f"{module} uses {other}, which is no floor below it")
+        if part(module) == "isolation": continue
+        inner = {here: other for other, name, here in found if not name and part(other) == "isolation"}
+        used = {(inner[here], name) for here, name in names_used(tree, set(inner))}
+        used = {(other, name) for other, name in used if name in defined(trees[other])}
+        used |= {(other, name) for other, name, _ in found if name and part(other) == "isolation"}
+        hidden = sorted((other, name) for other, name in used if name not in exported[other])
+        wrong += [f"{module} uses {other}.{name}, which is not public" for other, name in hidden]
+    holders = defaultdict(list)
+    for module in trees:
+        for name in exported[module] - handed_on(trees[module]): holders[name].append(module)
+    return arrows, wrong, {name: modules for name, modules in sorted(holders.items()) if len(modules) > 1}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--names", action="store_true", help="list the public names of every module")
-    args, house = parser.parse_args(), look()
-    for floor in range(max(house["by_part"].values()), -1, -1):
-        for part in sorted(p for p, f in house["by_part"].items() if f == floor):
-            rooms = sorted(n.rpartition(".")[2] for n, p in house["parts"].items() if p == part)
-            below = ", ".join(sorted(house["between"][part])) or "nothing of the house"
-            print(f"{floor}  {part:20} uses {below}" + (f"\n{'':23}rooms: {', '.join(rooms)}" if rooms != [part] else ""))
-    if args.names:
-        for name, tree in house["trees"].items(): print(f"\n{name}: {', '.join(public(tree))}")
-    print(f"\n{len(house['trees'])} modules, {sum(map(len, house['arrows'].values()))} arrows, "
-          f"{1 + max(house['level'].values())} floors, {house['names']} public names")
-    for word, names in house["ambiguous"].items(): print(f"means several things: {word} in {', '.join(names)}")
-    for sentence in house["wrong"]: print(f"violation: {sentence}")
-    print(f"violations: {len(house['wrong'])}")
-    return bool(house["wrong"])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--modules", action="store_true", help="arrows between modules instead of parts")
+    args = parser.parse_args()
+    numbered, (arrows, wrong, ambiguous) = stages(), house()
+    shown = Counter()
+    part = lambda module: "stages" if module in numbered else module.partition(".")[0]
+    for (a, b), n in arrows.items():
+        ends = (a, b) if args.modules else (part(a), part(b))
+        if ends[0] != ends[1]: shown[ends] += n
+    below = lambda name: ", ".join(sorted(b for a, b in shown if a == name))
+    if args.modules:
+        for name in sorted({a for a, _ in shown}): print(f"{name:<24} {below(name)}")
+    else:
+        for floor in range(len(FLOORS))[::-1]:
+            for name in sorted(FLOORS[floor]): print(f"{floor}  {name:<18} {below(name)}")
+    print("\nPublic names that mean several things:")
+    for name, modules in ambiguous.items(): print(f"  {name}: {', '.join(modules)}")
+    print("Violations:", *wrong or ["none"], sep="\n  ")
+    names = sum(len(public(tree)) for tree in sources().values())
+    print(json.dumps(dict(modules=len(sources()), arrows=len(arrows), floors=len(FLOORS),
+                          public=names, ambiguous=len(ambiguous), violations=len(wrong))))
 
 
-if __name__ == "__main__": sys.exit(main())
+if __name__ == "__main__": main()

@@ -7,7 +7,9 @@ are warm, over the data set's own right solutions, each compiled with its tests;
 limit, since some of them never end; `--quick` takes every fourth task and one round.
 
 The last line is one JSON object: `seconds_per_program`, `canonical` and `buggy_failing` by language; null with the reason above it where there is no toolchain."""
-import argparse, json, os, time
+import argparse
+import json
+import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace

@@ -28,9 +28,9 @@ from .world.sampling import sample
 from codedpo_nb.world.tasks import (
     SPLITS,
     apply,
+    call_arguments,
     chain_of,
     large_calls,
-    call_arguments,
     reference_tests,
     task_space,
     write_task,

@@ -9,9 +9,8 @@ __all__ = ['alpaca', 'repeated', 'alike', 'near_duplicates', 'language', 'anothe
 
 # %% ../../nbs/training/curation.ipynb #476163b8
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
-from math import ceil
 from pathlib import Path
 
 import numpy as np

@@ -1,10 +1,14 @@
-"""Curation: what finding near duplicates costs beside datasketch and rensa, how often the language is guessed right, and the funnel on Code Alpaca.
+"""Curation: what finding near duplicates costs beside datasketch and rensa, how often the language is guessed
+right, and the funnel on Code Alpaca.
 
     python benchmarks/curation.py [--quick] [--data DIR] [--peers DIR] [--figures DIR] [--no-examples]
 
-Texts of 40 to 120 words are drawn, some of them copied with a few words changed; each library finds what it finds, and who is right is decided by
-comparing every pair exactly. Costs are CPU seconds of one process each, the peers run in their own interpreter in rounds between ours, and of the
-rounds the least counts. `--data` (or CODEDPO_DATA) holds `codealpaca`, `humanevalpack` and the evaluation sets; `--peers` is the virtual environment of
+Texts of 40 to 120 words are drawn, some of them copied with a few words changed; each library finds what it
+finds, and who is right is decided by
+comparing every pair exactly. Costs are CPU seconds of one process each, the peers run in their own
+interpreter in rounds between ours, and of the
+rounds the least counts. `--data` (or CODEDPO_DATA) holds `codealpaca`, `humanevalpack` and the evaluation
+sets; `--peers` is the virtual environment of
 the peers, made if it is absent.
 
 The last line is one JSON object; a figure that could not be had is null, and a sentence above it says why."""
@@ -21,7 +25,8 @@ from functools import partial
 from pathlib import Path
 
 PEERS = ["datasketch==2.0.0", "rensa==0.5.0"]
-KEYS = "docs_per_s vs_datasketch vs_rensa recall_datasketch recall_rensa decontamination_docs_per_s language_right python_right".split()
+KEYS = ("docs_per_s vs_datasketch vs_rensa recall_datasketch recall_rensa decontamination_docs_per_s "
+        "language_right python_right".split())
 LEAST, HASHES = .7, 128
 
 
@@ -76,22 +81,26 @@ def peer(what):
     print(json.dumps(dict(cpu=time.process_time() - began, twins=twins)))
 
 def install(folder):
-    "The interpreter of an environment that has the peers, and a sentence about what went wrong, if anything did."
+    """The interpreter of an environment that has the peers, and a sentence about what went wrong, if anything
+    did."""
     python = folder/"bin/python"
     if (folder/"curation-ready").exists(): return python, None
     print(f"installing {' and '.join(PEERS)} into {folder}", flush=True)
     try:
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEERS], check=True, capture_output=True, text=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEERS],
+                       check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().split("\n")[-1]
-        return None, f"The peers could not be installed from the registry, so nothing is compared with them: {said}"
+        return (None, "The peers could not be installed from the registry, so nothing is compared with "
+                f"them: {said}")
     (folder/"curation-ready").write_text("\n".join(PEERS))
     return python, None
 
 def asked(python, what, found):
     "A peer's CPU seconds and twins, or None and a sentence."
-    done = subprocess.run([python, __file__, "--peer", what], input=json.dumps(found), capture_output=True, text=True)
+    done = subprocess.run([python, __file__, "--peer", what], input=json.dumps(found), capture_output=True,
+                          text=True)
     if done.returncode: return None, f"The peer {what} failed: {done.stderr.strip().splitlines()[-1:]}"
     return json.loads(done.stdout.splitlines()[-1]), None
 
@@ -117,8 +126,11 @@ def duplicates(found, python, out, rounds):
     lines = [("near duplicates", "texts", "texts/s", "times ours", "found", "of", "wrongly")]
     for name in who:
         mine = {i for i, twin in enumerate(results[name]) if twin is not None}
-        lines.append((name, len(found), f"{len(found) / least[name]:,.0f}", f"{least['ours'] / least[name]:.2f}", len(mine & truth), len(truth), len(mine - truth)))
-        if name != "ours": out |= {f"vs_{name}": round(least["ours"] / least[name], 3), f"recall_{name}": round(len(mine & truth) / len(truth), 4)}
+        lines.append((name, len(found), f"{len(found) / least[name]:,.0f}",
+                      f"{least['ours'] / least[name]:.2f}", len(mine & truth), len(truth), len(mine - truth)))
+        if name != "ours":
+            out |= {f"vs_{name}": round(least["ours"] / least[name], 3),
+                    f"recall_{name}": round(len(mine & truth) / len(truth), 4)}
     out["docs_per_s"] = round(len(found) / least["ours"])
     return lines
 
@@ -126,7 +138,9 @@ def by_all_pairs(found):
     "Every text beside every earlier one that stays, exactly; sizes that cannot be alike are passed over."
     kept, out = [], []
     for i, mine in enumerate(map(runs, found)):
-        twin = next((j for j, s in kept if LEAST * len(s) <= len(mine) <= len(s) / LEAST and len(mine & s) >= LEAST * len(mine | s)), None)
+        twin = next((j for j,
+                     s in kept if LEAST * len(s) <= len(mine) <= len(s) / LEAST
+                     and len(mine & s) >= LEAST * len(mine | s)), None)
         out.append(twin)
         if twin is None: kept.append((i, mine))
     return out
@@ -140,11 +154,13 @@ def languages(folder, out):
     from codedpo_nb.training.curation import language
     names, lines = dict(cpp="c++", js="javascript"), [("language", "solutions", "right", "taken for")]
     files = sorted((folder/"humanevalpack").glob("*.jsonl.gz"))
-    if not files: return print(f"{folder/'humanevalpack'} is absent, so guessed languages are not checked") or []
+    if not files:
+        return print(f"{folder/'humanevalpack'} is absent, so guessed languages are not checked") or []
     hits = []
     for file in files:
         true = names.get(file.name.split(".")[0], file.name.split(".")[0])
-        guesses = Counter(language(row["declaration"] + row["canonical_solution"]) for _, row in read_rows(file))
+        guesses = Counter(language(row["declaration"] + row["canonical_solution"]) for _,
+                          row in read_rows(file))
         others = ", ".join(f"{name} {n}" for name, n in guesses.most_common() if name != true)
         lines.append((true, guesses.total(), guesses[true], others))
         hits.append((true, guesses[true], guesses.total()))
@@ -160,7 +176,9 @@ def code_alpaca(folder, out, figures, examples):
     from codedpo_nb.running.records import rng, style
     from codedpo_nb.training import curation as c
     path = folder/"codealpaca/code_alpaca_2k.jsonl.gz"
-    if not path.is_file(): return print(f"{path} is absent, so the funnel is not tried on Code Alpaca; name the folder with --data or CODEDPO_DATA") or ()
+    if not path.is_file():
+        return (print(f"{path} is absent, so the funnel is not tried on Code Alpaca; name the folder with "
+                      "--data or CODEDPO_DATA") or ())
     rows, (problems, missing) = c.alpaca(path), c.exams(folder)
     for name, why in missing.items(): print(f"not compared with {name}: {why}")
     index = c.exam_index(problems)
@@ -168,18 +186,23 @@ def code_alpaca(folder, out, figures, examples):
     c.contaminated(rows, index)
     out["decontamination_docs_per_s"] = round(len(rows) / (time.process_time() - began))
     stratum = lambda row: len(row["answer"].split()) // 20
-    steps = {"exact duplicates": c.repeated, "near duplicates": c.near_duplicates, "parses": c.unparsable, "length": c.misfit, "language": c.another_language,
+    steps = {"exact duplicates": c.repeated, "near duplicates": c.near_duplicates, "parses": c.unparsable,
+             "length": c.misfit, "language": c.another_language,
              f"{len(problems):,} exam problems": partial(c.contaminated, index=index),
              "stratified pick": partial(c.left_out, k=len(rows) // 4, stratum=stratum, rng=rng(0, "pick"))}
     kept, report = c.funnel(rows, steps)
-    chance = [c.traits([rows[i] for i in sorted(rng(0, "random", k).permutation(len(rows))[:len(kept)])], index) for k in range(3)]
-    sets = {"all": c.traits(rows, index), "picked": c.traits(kept, index), **{f"random {k + 1}": t for k, t in enumerate(chance)}}
+    chance = [c.traits([rows[i] for i in sorted(rng(0, "random", k).permutation(len(rows))[:len(kept)])],
+                       index) for k in range(3)]
+    sets = {"all": c.traits(rows, index), "picked": c.traits(kept, index),
+            **{f"random {k + 1}": t for k, t in enumerate(chance)}}
     if figures:
         style()
         figures.mkdir(parents=True, exist_ok=True)
         c.funnel_figure(report).savefig(figures/"funnel.png", dpi=150)
-    return ([tuple(report[0])[:4], *(tuple(line.values())[:4] for line in report)], [("removed by", *tuple(report[0])[4:]), *(
-                (line["step"], *tuple(line.values())[4:]) for line in report if line["removed"])] if examples else [],
+    return ([tuple(report[0])[:4], *(tuple(line.values())[:4] for line in report)],
+            [("removed by", *tuple(report[0])[4:]), *(
+                (line["step"], *tuple(line.values())[4:]) for line in report
+                if line["removed"])] if examples else [],
             [("set", *sets["all"]), *((name, *(f"{v:.4g}" for v in t.values())) for name, t in sets.items())])
 
 
@@ -187,15 +210,19 @@ def code_alpaca(folder, out, figures, examples):
 
 def table(lines):
     import pandas as pd
-    if lines: print(pd.DataFrame(lines[1:], columns=lines[0]).to_string(index=False, max_colwidth=70), end="\n\n")
+    if lines:
+        print(pd.DataFrame(lines[1:], columns=lines[0]).to_string(index=False, max_colwidth=70), end="\n\n")
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="1,000 texts in one round")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("CODEDPO_DATA") or Path(__file__).resolve().parents[2]/"shared/data"))
+    parser.add_argument("--data", type=Path,
+                        default=Path(os.environ.get("CODEDPO_DATA")
+                                     or Path(__file__).resolve().parents[2]/"shared/data"))
     parser.add_argument("--peers", type=Path, help="virtual environment of the peers")
     parser.add_argument("--figures", type=Path, help="folder for the funnel's picture")
-    parser.add_argument("--no-examples", action="store_true", help="counts only: Code Alpaca's licence does not allow to pass its texts on")
+    parser.add_argument("--no-examples", action="store_true", help="counts only: Code Alpaca's licence does "
+                        "not allow to pass its texts on")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -204,7 +231,9 @@ def main():
     if args.peer: return peer(args.peer)
     from codedpo_nb import benchmarks
     out = dict.fromkeys(KEYS)
-    python, problem = install(args.peers or benchmarks.cache_folder()/f"curation-{sys.version_info[0]}.{sys.version_info[1]}")
+    python, problem = (
+        install(args.peers
+                or benchmarks.cache_folder()/f"curation-{sys.version_info[0]}.{sys.version_info[1]}"))
     if problem: print(problem)
     table(duplicates(texts(1000 if args.quick else 5000), python, out, 1 if args.quick else 3))
     table(languages(args.data, out))

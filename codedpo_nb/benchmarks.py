@@ -40,20 +40,25 @@ from codedpo_nb.problems.sources import (
 # %% ../nbs/benchmarks.ipynb #ca363d04
 def from_humaneval(row: dict, benchmark: str = "humaneval") -> dict:
     "Record of a HumanEval row (openai/human-eval); the hub's `evalplus/humanevalplus` has the same fields."
-    return problem(row["task_id"], benchmark, row["prompt"], row["entry_point"], [f"{row['test']}\ncheck({row['entry_point']})"],
+    return problem(row["task_id"], benchmark, row["prompt"], row["entry_point"],
+                   [f"{row['test']}\ncheck({row['entry_point']})"],
                    row["canonical_solution"], form="completion")
 
 def from_evalplus(row: dict, benchmark: str) -> dict:
-    "Record of a HumanEval+ or MBPP+ row (EvalPlus release files): a call for each base and plus input, and the arguments as they are in `inputs`."
+    """Record of a HumanEval+ or MBPP+ row (EvalPlus release files): a call for each base and plus input, and
+    the arguments as they are in `inputs`."""
     name, number = row["entry_point"], int(row["task_id"].split("/")[-1])
-    inputs = [mbpp_inputs(number, some) if benchmark == "mbpp+" else some for some in (row["base_input"], row["plus_input"] or [])]
+    inputs = [mbpp_inputs(number, some) if benchmark == "mbpp+" else some
+              for some in (row["base_input"], row["plus_input"] or [])]
     base, plus = ([call(name, args) for args in some] for some in inputs)
     more = dict(atol=row["atol"], contract=row.get("contract", ""), inputs=inputs)
-    return problem(row["task_id"], benchmark, row["prompt"], name, base, row["canonical_solution"], plus, form="completion") | more
+    return (problem(row["task_id"], benchmark, row["prompt"], name, base, row["canonical_solution"], plus,
+                    form="completion") | more)
 
 # %% ../nbs/benchmarks.ipynb #bc3afcc9
 def entry_point(code: str, tests: list) -> str:
-    "The function of a program that its tests call: the first name defined at top level that occurs in the first test."
+    """The function of a program that its tests call: the first name defined at top level that occurs in the
+    first test."""
     for name in re.findall(r"^def\s+(\w+)", code, re.M):
         if any(re.search(rf"\b{name}\s*\(", t) for t in tests): return name
     raise BenchmarkError("no function of field 'code' is called in field 'test_list'")
@@ -62,9 +67,12 @@ def from_mbpp(row: dict, benchmark: str = "mbpp") -> dict:
     "Record of an MBPP row, full (`text`, `test_setup_code`) or sanitized (`prompt`, `test_imports`)."
     code, tests = row["code"].replace("\r\n", "\n"), row["test_list"]
     said = row["prompt"] if "prompt" in row or benchmark == "mbpp-sanitized" else row["text"]
-    prompt = f"You are an expert Python programmer, and here is your task: {said.strip()} Your code should pass these tests:\n\n" + "\n".join(tests)
-    return problem(f"Mbpp/{row['task_id']}", benchmark, prompt, entry_point(code, tests), tests, code, row.get("challenge_test_list") or [],
-                   before="\n".join(row.get("test_imports") or []), after=(row.get("test_setup_code") or "").replace("\r\n", "\n"))
+    prompt = (f"You are an expert Python programmer, and here is your task: {said.strip()} Your code should "
+              "pass these tests:\n\n" + "\n".join(tests))
+    return problem(f"Mbpp/{row['task_id']}", benchmark, prompt, entry_point(code, tests), tests, code,
+                   row.get("challenge_test_list") or [],
+                   before="\n".join(row.get("test_imports") or []),
+                   after=(row.get("test_setup_code") or "").replace("\r\n", "\n"))
 
 # %% ../nbs/benchmarks.ipynb #daeb1af7
 def ids(text: str) -> frozenset: return frozenset(map(int, text.split()))
@@ -83,7 +91,8 @@ def mbpp_inputs(
     number: int,  # of the MBPP problem
     inputs: list, # argument lists as they are in the JSON file
 ) -> list:
-    "Argument lists of an MBPP+ problem with tuples, sets and complex numbers put back (evalplus/data/mbpp.py)."
+    """Argument lists of an MBPP+ problem with tuples, sets and complex numbers put back
+    (evalplus/data/mbpp.py)."""
     def convert(a):
         if number in EACH_TUPLE: return [tuples(v, 1) for v in a]
         if number in LISTS_OF_TUPLES: return [[tuples(v, 1) for v in vs] for vs in a]
@@ -103,7 +112,8 @@ def mbpp_inputs(
 # %% ../nbs/benchmarks.ipynb #90b0797a
 def typed(value, field: str, kind: type):
     "The value itself if it is a `kind`; the message names the field."
-    if not isinstance(value, kind): raise BenchmarkError(f"field '{field}' is {type(value).__name__}, should be {kind.__name__}")
+    if not isinstance(value, kind):
+        raise BenchmarkError(f"field '{field}' is {type(value).__name__}, should be {kind.__name__}")
     return value
 
 def inside(holder, field: str, key: str, kind: type):
@@ -114,7 +124,8 @@ def inside(holder, field: str, key: str, kind: type):
 def json_in(text: str, field: str, kind: type):
     "The JSON value, a `kind`, in a field of text."
     try: value = json.loads(text)
-    except (ValueError, RecursionError) as e: raise BenchmarkError(f"field '{field}' is not JSON ({str(e) or type(e).__name__})") from None
+    except (ValueError, RecursionError) as e:
+        raise BenchmarkError(f"field '{field}' is not JSON ({str(e) or type(e).__name__})") from None
     return typed(value, field, kind)
 
 # %% ../nbs/benchmarks.ipynb #d10f190b
@@ -135,24 +146,31 @@ def libraries(text: str) -> list:
     import ast
     try: names = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError): names = None
-    if not isinstance(names, list) or not all(isinstance(n, str) for n in names): raise BenchmarkError(f"field 'libs' is {text!r:.80}, should be a list of names such as \"['os']\"")
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise BenchmarkError(f"field 'libs' is {text!r:.80}, should be a list of names such as \"['os']\"")
     return sorted(names)
 
 # %% ../nbs/benchmarks.ipynb #9803be4e
 def from_ds1000(row: dict, benchmark: str = "ds1000") -> dict:
     "Record of a DS-1000 row in the simplified format; `library` names what it is about."
-    number, library = (inside(row["metadata"], "metadata", key, kind) for key, kind in (("problem_id", int), ("library", str)))
+    number, library = ((inside(row["metadata"], "metadata", key, kind) for key,
+                        kind in (("problem_id", int), ("library", str))))
     context = row["code_context"]
-    if "def test_execution(" not in context: raise BenchmarkError("field 'code_context' defines no function test_execution")
+    if "def test_execution(" not in context:
+        raise BenchmarkError("field 'code_context' defines no function test_execution")
     test = "test_execution(_answer)" + "\ntest_string(_answer)" * ("def test_string(" in context)
-    return problem(f"DS-1000/{number}", benchmark, row["prompt"], "test_execution", [test], row["reference_code"], form="quoted",
+    return problem(f"DS-1000/{number}", benchmark, row["prompt"], "test_execution", [test],
+                   row["reference_code"], form="quoted",
                    after=context) | dict(library=library)
 
 def from_bigcodebench(row: dict, benchmark: str = "bigcodebench") -> dict:
-    "Record of a BigCodeBench row; the answer continues `complete_prompt`, and an empty function of the same name stands before it, as in the original."
-    if not re.search(r"^class TestCases\b", row["test"], re.M): raise BenchmarkError("field 'test' defines no class TestCases")
+    """Record of a BigCodeBench row; the answer continues `complete_prompt`, and an empty function of the same
+    name stands before it, as in the original."""
+    if not re.search(r"^class TestCases\b", row["test"], re.M):
+        raise BenchmarkError("field 'test' defines no class TestCases")
     more = dict(libraries=libraries(row["libs"]), instruct=row.get("instruct_prompt", ""))
-    return problem(row["task_id"], benchmark, row["complete_prompt"], row["entry_point"], [row["test"] + UNITTEST], row["canonical_solution"],
+    return problem(row["task_id"], benchmark, row["complete_prompt"], row["entry_point"],
+                   [row["test"] + UNITTEST], row["canonical_solution"],
                    form="completion", before=MODULE + row["code_prompt"] + "\n    pass\n") | more
 
 def instructed(p: dict) -> dict: # from `from_bigcodebench`
@@ -175,7 +193,7 @@ def _call(name, args):
     exec(compile(_answer, "<answer>", "exec"), scope)
     out = getattr(scope["Solution"](), name)(*args) if "Solution" in scope else scope[name](*args)
     return list(out) if isinstance(out, tuple) else out
-"""
+"""  # noqa: E501
 
 SAME = """
 from decimal import Decimal, InvalidOperation
@@ -194,15 +212,18 @@ assert len(out) == len(expected) and all(map(same, out, expected))
 """
 
 # %% ../nbs/benchmarks.ipynb #d57ca8a7
-STARS = "string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json typing".split()
-PREAMBLE = "\n".join([*(f"from {m} import *" for m in STARS), "import " + ", ".join(STARS), "sys.setrecursionlimit(50000)"]) + "\n"
+STARS = ("string re datetime collections heapq bisect copy math random statistics itertools functools "
+         "operator io sys json typing".split())
+PREAMBLE = "\n".join([*(f"from {m} import *" for m in STARS), "import " + ", ".join(STARS),
+                      "sys.setrecursionlimit(50000)"]) + "\n"
 
 def unpickled(data: bytes):
     "A pickle of plain data; one that names a class or function is refused."
     import io
     import pickle
     class Plain(pickle.Unpickler):
-        def find_class(self, module, name): raise BenchmarkError(f"the tests' pickle asks for {module}.{name}; only plain data are read")
+        def find_class(self, module, name):
+            raise BenchmarkError(f"the tests' pickle asks for {module}.{name}; only plain data are read")
     return Plain(io.BytesIO(data)).load()
 
 def hidden_tests(text: str, field: str = "private_test_cases"):
@@ -212,7 +233,9 @@ def hidden_tests(text: str, field: str = "private_test_cases"):
     except (ValueError, RecursionError): pass
     try: found = unpickled(zlib.decompress(base64.b64decode(text, validate=True)))
     except BenchmarkError as e: raise BenchmarkError(f"field '{field}': {e}") from None
-    except Exception: raise BenchmarkError(f"field '{field}' is neither JSON nor a compressed pickle of it") from None  # a damaged pickle raises anything
+    # a damaged pickle raises anything
+    except Exception:
+        raise BenchmarkError(f"field '{field}' is neither JSON nor a compressed pickle of it") from None
     if isinstance(found, dict) and "input_output" in found: found = found["input_output"]
     return json_in(found, field, object) if isinstance(found, str) else found
 
@@ -222,10 +245,12 @@ def live_cases(row: dict) -> list:
     found = []
     for field in ("public_test_cases", "private_test_cases"):
         for i, case in enumerate(typed(hidden_tests(row[field], field), field, list)):
-            found.append((f"{field}[{i}]", *(inside(case, f"{field}[{i}]", key, str) for key in ("input", "output"))))
+            found.append((f"{field}[{i}]",
+                          *(inside(case, f"{field}[{i}]", key, str) for key in ("input", "output"))))
     return found
 
-def live_test(name, field: str, given: str, out: str) -> str: # the function to call, None for a program that reads its input
+# the function to call, None for a program that reads its input
+def live_test(name, field: str, given: str, out: str) -> str:
     "One test of LiveCodeBench as code."
     if not name: return SAME.format(given=given, expected=out)
     args = [json_in(line, f"{field}.input", object) for line in given.split("\n")]
@@ -235,14 +260,18 @@ def from_sandbox_fusion(row: dict, benchmark: str) -> dict:
     "Record of a LiveCodeBench row in the format of SandboxFusion."
     labels, tests = json_in(row["labels"], "labels", dict), hidden_tests(row["test"], "test")
     inputs, outputs = (inside(tests, "test", key, list) for key in ("inputs", "outputs"))
-    if len(inputs) != len(outputs): raise BenchmarkError(f"field 'test' has {len(inputs)} inputs and {len(outputs)} outputs")
-    cases = [("test", *(typed(x, f"test.{key}[{i}]", str) for key, x in (("inputs", a), ("outputs", b)))) for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))]
+    if len(inputs) != len(outputs):
+        raise BenchmarkError(f"field 'test' has {len(inputs)} inputs and {len(outputs)} outputs")
+    cases = [("test", *(typed(x, f"test.{key}[{i}]", str) for key, x in (("inputs", a), ("outputs", b))))
+             for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))]
     task_id, difficulty = (inside(labels, "labels", key, str) for key in ("task_id", "difficulty"))
     return live_problem(task_id, benchmark, row["content"], tests.get("fn_name"), cases, difficulty)
 
 # %% ../nbs/benchmarks.ipynb #728b5e5d
 def from_livecodebench(row: dict, benchmark: str = "livecodebench") -> dict:
-    "Record of a LiveCodeBench row, as released or in the format of SandboxFusion; `difficulty` is easy, medium or hard."
+    """Record of a LiveCodeBench row, as released or in the format of SandboxFusion;
+
+    `difficulty` is easy, medium or hard."""
     if "labels" in row: return from_sandbox_fusion(row, benchmark)
     name = json_in(row["metadata"], "metadata", dict).get("func_name")
     prompt = row["question_content"] + ("\n\n" + row["starter_code"] if row["starter_code"] else "")
@@ -254,25 +283,32 @@ def live_problem(task_id: str, benchmark: str, prompt: str,
                  difficulty: str) -> dict:
     "Record of a LiveCodeBench problem, whatever format it came in."
     made = [live_test(name, *case) for case in cases]
-    return problem(task_id, benchmark, prompt, name or "main", made, "", form="quoted", after=f"_answer = {PREAMBLE!r} + _answer" + LINES) | dict(difficulty=difficulty)
+    return (problem(task_id, benchmark, prompt, name or "main", made, "", form="quoted",
+                    after=f"_answer = {PREAMBLE!r} + _answer" + LINES) | dict(difficulty=difficulty))
 
 # %% ../nbs/benchmarks.ipynb #b0fef0ed
 # name: (file names that are looked for, row reader, {number of problems: edition})
 BENCHMARKS = {
     "humaneval": ("HumanEval.jsonl.gz HumanEval.jsonl", from_humaneval, {164: "1.0"}),
-    "humaneval+": ("HumanEvalPlus.jsonl.gz HumanEvalPlus.jsonl HumanEvalPlus-v0.1.10.jsonl", lambda r: from_evalplus(r, "humaneval+"), {164: "v0.1.10"}),
+    "humaneval+": ("HumanEvalPlus.jsonl.gz HumanEvalPlus.jsonl HumanEvalPlus-v0.1.10.jsonl",
+                   lambda r: from_evalplus(r, "humaneval+"), {164: "v0.1.10"}),
     "mbpp": ("mbpp.jsonl.gz mbpp.jsonl", from_mbpp, {974: "full", 500: "test split"}),
-    "mbpp-sanitized": ("sanitized-mbpp.json sanitized-mbpp.json.gz", lambda r: from_mbpp(r, "mbpp-sanitized"), {427: "sanitized", 257: "sanitized, test split"}),
-    "mbpp+": ("MbppPlus.jsonl.gz MbppPlus.jsonl MbppPlus-v0.2.0.jsonl", lambda r: from_evalplus(r, "mbpp+"), {378: "v0.2.0", 399: "v0.1.0"}),
+    "mbpp-sanitized": ("sanitized-mbpp.json sanitized-mbpp.json.gz", lambda r: from_mbpp(r, "mbpp-sanitized"),
+                       {427: "sanitized", 257: "sanitized, test split"}),
+    "mbpp+": ("MbppPlus.jsonl.gz MbppPlus.jsonl MbppPlus-v0.2.0.jsonl", lambda r: from_evalplus(r, "mbpp+"),
+              {378: "v0.2.0", 399: "v0.1.0"}),
     "ds1000": ("ds1000.jsonl.gz ds1000.jsonl", from_ds1000, {1000: "simplified format"}),
-    "bigcodebench": ("bigcodebench.jsonl.gz bigcodebench.jsonl bigcodebench_stdlib.jsonl.gz BigCodeBench.jsonl.gz", from_bigcodebench, {1140: "v0.1.0 to v0.1.4"}),
-    "livecodebench": ("livecodebench.jsonl.gz livecodebench.jsonl sample.jsonl.gz test.jsonl", from_livecodebench, {400: "release v1"}),
+    "bigcodebench": ("bigcodebench.jsonl.gz bigcodebench.jsonl bigcodebench_stdlib.jsonl.gz "
+                     "BigCodeBench.jsonl.gz", from_bigcodebench, {1140: "v0.1.0 to v0.1.4"}),
+    "livecodebench": ("livecodebench.jsonl.gz livecodebench.jsonl sample.jsonl.gz test.jsonl",
+                      from_livecodebench, {400: "release v1"}),
 }
 
 # %% ../nbs/benchmarks.ipynb #9e459856
 def named(name: str) -> tuple:
     "Entry of `BENCHMARKS`, or an error that lists the names."
-    if name not in BENCHMARKS: raise BenchmarkError(f"unknown benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    if name not in BENCHMARKS:
+        raise BenchmarkError(f"unknown benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]
 
 # %% ../nbs/benchmarks.ipynb #5838e322
@@ -293,12 +329,17 @@ def located(
     return Path(source) if source and Path(source).is_file() else find(name, source)
 
 # %% ../nbs/benchmarks.ipynb #f7d9ff7a
-KINDS = dict(task_id=(str, int), prompt=str, text=str, code=str, entry_point=str, canonical_solution=str, test=str, test_setup_code=str, contract=str,
-             test_list=list, test_imports=list, challenge_test_list=list, base_input=list, plus_input=list, atol=(int, float),
-             reference_code=str, code_context=str, complete_prompt=str, code_prompt=str, libs=str, content=str, labels=str, question_id=str,
-             question_content=str, starter_code=str, difficulty=str, public_test_cases=str, private_test_cases=str)
+KINDS = dict(task_id=(str, int), prompt=str, text=str, code=str, entry_point=str, canonical_solution=str,
+             test=str, test_setup_code=str, contract=str,
+             test_list=list, test_imports=list, challenge_test_list=list, base_input=list, plus_input=list,
+             atol=(int, float),
+             reference_code=str, code_context=str, complete_prompt=str, code_prompt=str, libs=str,
+             content=str, labels=str, question_id=str,
+             question_content=str, starter_code=str, difficulty=str, public_test_cases=str,
+             private_test_cases=str)
 OWN_KINDS = {"ds1000": dict(metadata=dict), "livecodebench": dict(metadata=str)}
-NAMED_BY = {"ds1000": "metadata.problem_id", "livecodebench": "question_id"}   # field that holds a task's name, where it is not task_id
+# field that holds a task's name, where it is not task_id
+NAMED_BY = {"ds1000": "metadata.problem_id", "livecodebench": "question_id"}
 ITEMS = dict(test_list=str, test_imports=str, challenge_test_list=str, base_input=list, plus_input=list)
 MAY_BE_EMPTY = ("plus_input", "test_imports", "test_setup_code", "challenge_test_list")
 
@@ -309,13 +350,16 @@ def check_types(
 ):
     "Raise `BenchmarkError` for the first field of a row, or item in it, that has the wrong type."
     for field, kind in (KINDS | OWN_KINDS.get(name, {})).items():
-        if field not in row or field in MAY_BE_EMPTY and not row[field]: continue  # MBPP+ writes an empty list as {} once
+        # MBPP+ writes an empty list as {} once
+        if field not in row or field in MAY_BE_EMPTY and not row[field]: continue
         if not isinstance(row[field], kind):
             names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-            raise BenchmarkError(f"{where}: field '{field}' is {type(row[field]).__name__}, should be {names}")
+            raise BenchmarkError(f"{where}: field '{field}' is {type(row[field]).__name__}, should be "
+                                 f"{names}")
         for i, item in enumerate(row[field] if field in ITEMS else []):
             if not isinstance(item, ITEMS[field]):
-                raise BenchmarkError(f"{where}: field '{field}' item {i} is {type(item).__name__}, should be {ITEMS[field].__name__}")
+                raise BenchmarkError(f"{where}: field '{field}' item {i} is {type(item).__name__}, should be "
+                                     f"{ITEMS[field].__name__}")
 
 # %% ../nbs/benchmarks.ipynb #6708032b
 def to_problems(
@@ -323,16 +367,22 @@ def to_problems(
     rows: list,       # [(where, row)], as from `read_rows`
     reader: Callable | None = None, # row -> record, the benchmark's own by default
 ) -> list[dict]:
-    "Records of a benchmark's rows; a missing or malformed field, and a task given twice, are named with their place."
+    """Records of a benchmark's rows; a missing or malformed field, and a task given twice, are named with
+    their place."""
     reader, seen, problems = reader or named(name)[1], {}, []
     for where, row in rows:
         check_types(row, where, name)
         try: p = validate(reader(row), where)
-        except KeyError as e: raise BenchmarkError(f"{where}: field {e} is missing; is this a file of {name}?") from None
-        except BenchmarkError as e: raise BenchmarkError(str(e) if str(e).startswith(where) else f"{where}: {e}") from None
-        except (TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as e: raise BenchmarkError(f"{where}: the row is not one of {name} ({e})") from None
+        except KeyError as e:
+            raise BenchmarkError(f"{where}: field {e} is missing; is this a file of {name}?") from None
+        except BenchmarkError as e:
+            raise BenchmarkError(str(e) if str(e).startswith(where) else f"{where}: {e}") from None
+        except (TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as e:
+            raise BenchmarkError(f"{where}: the row is not one of {name} ({e})") from None
         field = "labels" if "labels" in row else NAMED_BY.get(name, "task_id")
-        if p["task_id"] in seen: raise BenchmarkError(f"{where}: field '{field}' is {p['task_id']!r} again, first seen in {seen[p['task_id']]}")
+        if p["task_id"] in seen:
+            raise BenchmarkError(f"{where}: field '{field}' is {p['task_id']!r} again, first seen in "
+                                 f"{seen[p['task_id']]}")
         seen[p["task_id"]] = where
         problems.append(p)
     if not problems: raise BenchmarkError(f"no problems of {name}: the file is empty")
@@ -370,8 +420,10 @@ def from_hub(
     "Problems of a benchmark from the Hugging Face hub; needs the package `datasets`."
     reader = named(name)[1]
     from datasets import load_dataset
-    rows = [(f"{repo}[{split}] row {i}", dict(r)) for i, r in enumerate(load_dataset(repo, split=split, **kwargs))]
-    if rows and "base_input" not in rows[0][1] and name == "humaneval+": reader = lambda r: from_humaneval(r, name)
+    rows = [(f"{repo}[{split}] row {i}", dict(r)) for i,
+            r in enumerate(load_dataset(repo, split=split, **kwargs))]
+    if rows and "base_input" not in rows[0][1] and name == "humaneval+":
+        reader = lambda r: from_humaneval(r, name)
     return to_problems(name, rows, reader)
 
 # %% ../nbs/benchmarks.ipynb #63d649a3
@@ -381,8 +433,10 @@ def describe(
     "Edition and size of a loaded benchmark: `benchmark, edition, problems, tests, plus tests`."
     name = problems[0]["benchmark"]
     editions = BENCHMARKS[name][2] if name in BENCHMARKS else {}
-    return {"benchmark": name, "edition": editions.get(len(problems), f"{len(problems)} problems"), "problems": len(problems),
-            "tests": sum(len(p["tests"]) for p in problems), "plus tests": sum(len(p["plus_tests"]) for p in problems)}
+    return {"benchmark": name, "edition": editions.get(len(problems), f"{len(problems)} problems"),
+            "problems": len(problems),
+            "tests": sum(len(p["tests"]) for p in problems),
+            "plus tests": sum(len(p["plus_tests"]) for p in problems)}
 
 # %% ../nbs/benchmarks.ipynb #20a282c2
 # what is behind the door and others take from here

@@ -60,13 +60,15 @@ def dpo_loss(w: float | torch.Tensor, # log-ratio of the chosen answer, in nats
 # %% ../nbs/05_dpo.ipynb #dc26f706
 def robust_loss(w: float, l: float, beta: float, # log-ratios
                 noise: float) -> float: # share of pairs that are the wrong way round, below 1/2
-    "Robust DPO's loss of a pair (Chowdhury et al. 2024, equation 12): its mean over pairs turned round at random with `noise` is that of DPO without noise."
+    """Robust DPO's loss of a pair (Chowdhury et al. 2024, equation 12): its mean over pairs turned round at
+    random with `noise` is that of DPO without noise."""
     return ((1 - noise) * dpo_loss(w, l, beta) - noise * dpo_loss(l, w, beta)) / (1 - 2 * noise)
 
 def controlled(each: list[float], # log-probability of each token of an answer
                other: int, # tokens of the other answer
                tail: float) -> float:
-    "Length-controlled log-probability (LD-DPO, Liu et al. 2024): tokens past the length of the other answer count `tail` times."
+    """Length-controlled log-probability (LD-DPO, Liu et al. 2024): tokens past the length of the other answer
+    count `tail` times."""
     return sum(each[:other]) + tail * sum(each[other:])
 
 # %% ../nbs/05_dpo.ipynb #580f5b75
@@ -81,7 +83,8 @@ def kto_loss(ratio: float, good: bool, # log-ratio of an answer; is it desirable
     return (1 - math.tanh(beta * (ratio - kl) * (1 if good else -1) / 2)) / 2
 
 # %% ../nbs/05_dpo.ipynb #9f8b62e6
-OBJECTIVES = dict(dpo="sigmoid", ipo="ipo", robust="robust", length="sigmoid", kto="kto")  # names here and in TRL
+# names here and in TRL
+OBJECTIVES = dict(dpo="sigmoid", ipo="ipo", robust="robust", length="sigmoid", kto="kto")
 
 def goal(objective: str, # a key of `OBJECTIVES`; all but kto also with "+sft"
          beta: float, sft_weight: float = 0., # tie to the reference; weight of the SFT term
@@ -127,12 +130,17 @@ def labelled(rows: list[dict]) -> bool:
 
 def unpaired(rows: list[dict], # pairs, or answers: prompt, completion, label
              seed: int) -> list[dict]:
-    "Both sides of every pair as rows of their own with a `label`, shuffled: TRL would put all chosen before all rejected."
-    if not labelled(rows):
-        rows = [dict(prompt=p["prompt"], completion=p[side], label=side == "chosen") for p in rows for side in ("chosen", "rejected")]
-    return [{k: rows[i][k] for k in ("prompt", "completion", "label")} for i in rng(seed, "unpaired").permutation(len(rows))]
+    """Both sides of every pair as rows of their own with a `label`, shuffled:
 
-def check_labels(rows: list[dict], what: str, both: bool = True) -> None: # what to call them; must both labels occur?
+    TRL would put all chosen before all rejected."""
+    if not labelled(rows):
+        rows = [dict(prompt=p["prompt"], completion=p[side], label=side == "chosen") for p in rows
+                for side in ("chosen", "rejected")]
+    return [{k: rows[i][k] for k in ("prompt", "completion", "label")}
+            for i in rng(seed, "unpaired").permutation(len(rows))]
+
+# what to call them; must both labels occur?
+def check_labels(rows: list[dict], what: str, both: bool = True) -> None:
     "Refuse answers without a label, or all with the same one, naming rows; `ValueError`."
     refuse_rows(rows, lambda r: not isinstance(r.get("label"), bool),
                 f"The {what} has no true or false in 'label' in {{}}: say whether each answer is desirable")
@@ -144,8 +152,10 @@ def check_labels(rows: list[dict], what: str, both: bool = True) -> None: # what
 # %% ../nbs/05_dpo.ipynb #a4299506
 def parts(first: list, second: list) -> list: # tokens of two answers
     "For each token of `first`: `before` the first difference, `shared` after it, or `different`."
-    start = next((i for i, (x, y) in enumerate(zip(first, second, strict=False)) if x != y), min(len(first), len(second)))
-    blocks = difflib.SequenceMatcher(None, first[start:], second[start:], autojunk=False).get_matching_blocks()
+    start = next((i for i, (x, y) in enumerate(zip(first, second, strict=False)) if x != y),
+                 min(len(first), len(second)))
+    blocks = difflib.SequenceMatcher(None, first[start:], second[start:],
+                                     autojunk=False).get_matching_blocks()
     same = {start + i for b in blocks for i in range(b.a, b.a + b.size)}
     return ["before" if i < start else "shared" if i in same else "different" for i in range(len(first))]
 
@@ -157,7 +167,8 @@ class WithoutShared(DataCollatorForPreference):
         for i, e in enumerate(examples):
             for row, (x, y) in ((i, ("chosen_ids", "rejected_ids")), (n + i, ("rejected_ids", "chosen_ids"))):
                 for j, part in enumerate(parts(e[x], e[y]), len(e["prompt_ids"])):
-                    if part == "shared" and j < batch["completion_mask"].shape[1]: batch["completion_mask"][row, j] = 0
+                    if part == "shared" and j < batch["completion_mask"].shape[1]:
+                        batch["completion_mask"][row, j] = 0
         return batch
 
 # %% ../nbs/05_dpo.ipynb #43626bd0
@@ -205,13 +216,14 @@ def check_preferences(rows: list[dict], # pairs, or for KTO labelled answers
     check_rows(rows, columns, tokenizer, longest, what)
     if single: check_labels(rows, what, both=part == "training")
 
-def fit_dpo(pairs: list[dict], # task_id, prompt, chosen, rejected, as messages; for kto also prompt, completion, label
+def fit_dpo(pairs: list[dict], # task_id, prompt, chosen, rejected, as messages; for kto also prompt, completion, label  # noqa: E501
             model_path: str | Path, # folder or hub name of the model to start from, and to stay near
             folder: str | Path, # where to save the model
             settings: DPOSettings | None = None, # None: the defaults
             *, valid: list[dict] | None = None, # validation pairs; None: `settings.share` of the prompts
             watch: dict[str, list[dict]] | None = None, # groups for `Watch`
-            work: str | Path | None = None, # of the checkpoints, kept to resume; None: beside `folder`, for now
+            # of the checkpoints, kept to resume; None: beside `folder`, for now
+            work: str | Path | None = None,
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `beta=.1`; they go before `settings`
     """Optimise a preference objective and save the weights with the lowest validation loss, or the last.
@@ -222,7 +234,8 @@ def fit_dpo(pairs: list[dict], # task_id, prompt, chosen, rejected, as messages;
     s = replace(settings or DPOSettings(), **changes)
     tokenizer, train = training_tokenizer(model_path), [] if pairs is None else list(pairs)
     check_preferences(train, s.objective, tokenizer, s.longest, "training")
-    if valid is not None: check_preferences(valid := list(valid), s.objective, tokenizer, s.longest, "validation")
+    if valid is not None:
+        check_preferences(valid := list(valid), s.objective, tokenizer, s.longest, "validation")
     else: train, valid = split_by_task(train, s.share, s.seed)
     if s.objective == "kto" and labelled(train): check_labels(train, "set of training answers")
     columns = ["prompt", "chosen", "rejected", "completion", "label"]
@@ -242,7 +255,8 @@ def held_out(tasks: list[dict], # records with `chain`, of which the reference t
     "`n` of the tasks, drawn, with reference tests that no training has seen."
     drawn = sorted(tasks, key=lambda t: stream(seed, "watched tasks", t["task_id"]))[:n]
     def chance(t): return random.Random(stream(seed, "watched tests", t["task_id"]))
-    return [dict(task_id=t["task_id"], prompt=t["prompt"], tests=reference_tests(t, tests, chance(t))) for t in drawn]
+    return [dict(task_id=t["task_id"], prompt=t["prompt"], tests=reference_tests(t, tests, chance(t)))
+            for t in drawn]
 
 def look_at(model, reference, tokenizer, # policy; what it is compared with; a training tokenizer
             tasks: list[dict], n: int, seed: int, # of `held_out`; answers to each
@@ -256,7 +270,8 @@ def look_at(model, reference, tokenizer, # policy; what it is compared with; a t
                       purpose="watched answers")
     answers = [a for all_ in said for a in all_]
     asked = [t for t, all_ in zip(tasks, said, strict=True) for _ in all_]
-    rows = [dict(prompt=[dict(role="user", content=t["prompt"])], completion=[dict(role="assistant", content=a)])
+    rows = [dict(prompt=[dict(role="user", content=t["prompt"])],
+                 completion=[dict(role="assistant", content=a)])
             for t, a in zip(asked, answers, strict=True)]
     codes = list(map(extract_code, answers))
     verdicts = sandbox.run(codes, [t["tests"] for t in asked]).verdicts
@@ -270,8 +285,10 @@ def look_at(model, reference, tokenizer, # policy; what it is compared with; a t
 class Sampled(TrainerCallback):
     "Adds `{step, sampled: look_at(...)}` to the trainer's log, from the start to the end."
     def __init__(self, tasks: list[dict], n: int, points: int, # of `held_out`; answers to each; how often
-                 start: str | Path, seed: int = 0, longest: int = 128): # folder of the reference; of the answers; most new tokens
-        self.tasks, self.n, self.points, self.start, self.seed, self.longest, self.reference = tasks, n, points, start, seed, longest, None
+                 # folder of the reference; of the answers; most new tokens
+                 start: str | Path, seed: int = 0, longest: int = 128):
+        self.tasks, self.n, self.points, self.start, self.seed, self.longest, self.reference = (tasks, n,
+            points, start, seed, longest, None)
     def on_evaluate(self, args, state, control, model=None, **kwargs):
         last = -(-state.max_steps // args.eval_steps)
         due = {round(i * last / max(1, self.points - 1)) for i in range(self.points)}
@@ -279,13 +296,19 @@ class Sampled(TrainerCallback):
         self.reference = self.reference or load_model(self.start)[0]
         training = model.training
         model.eval()
-        state.log_history.append(dict(step=state.global_step, sampled=look_at(model, self.reference, training_tokenizer(self.start), self.tasks, self.n, self.seed, self.longest)))
+        state.log_history.append(dict(step=state.global_step,
+                                      sampled=look_at(model, self.reference, training_tokenizer(self.start),
+                                                      self.tasks, self.n, self.seed, self.longest)))
         model.train(training)
 
 def sampled_curves(log: list[dict], rng: np.random.Generator) -> list[dict]:
-    "For every quantity and step: `{quantity, step, n, mean, low, high}`, with 95 % bootstrap intervals over tasks."
-    found = [(k, row["step"], values) for row in log if "sampled" in row for k, values in row["sampled"].items()]
-    return [dict(quantity=k, step=s, n=len(v), **dict(zip(("mean", "low", "high"), bootstrap(v, rng), strict=True))) for k, s, v in found]
+    """For every quantity and step:
+
+    `{quantity, step, n, mean, low, high}`, with 95 % bootstrap intervals over tasks."""
+    found = [(k, row["step"], values) for row in log if "sampled" in row for k,
+             values in row["sampled"].items()]
+    return [dict(quantity=k, step=s, n=len(v),
+                 **dict(zip(("mean", "low", "high"), bootstrap(v, rng), strict=True))) for k, s, v in found]
 
 # %% ../nbs/05_dpo.ipynb #b94839f1
 def part_changes(model, reference, # policy and what it is compared with
@@ -294,7 +317,8 @@ def part_changes(model, reference, # policy and what it is compared with
     rows = []
     for p in pairs:
         (good, up), (bad, down) = ((tokens, np.subtract(now, by_token(reference, tokenizer, p, side)[1]))
-                                   for side in ("chosen", "rejected") for tokens, now in [by_token(model, tokenizer, p, side)])
+                                   for side in ("chosen", "rejected") for tokens,
+                                   now in [by_token(model, tokenizer, p, side)])
         for side, change, which in (("chosen", up, parts(good, bad)), ("rejected", down, parts(bad, good))):
             for part in ("before", "different", "shared"):
                 at = [i for i, w in enumerate(which) if w == part]
@@ -303,7 +327,8 @@ def part_changes(model, reference, # policy and what it is compared with
 
 # %% ../nbs/05_dpo.ipynb #178a7581
 def nearest_pairs(pairs: list[dict], verified: list[dict]) -> list[dict]: # prompts of stage 02
-    "The pairs; in those of correctness the rejected side is the program most like the chosen one among those that fail a test which it passes."
+    """The pairs; in those of correctness the rejected side is the program most like the chosen one among
+    those that fail a test which it passes."""
     known, out = {v["task_id"]: v for v in verified}, []
     for p in pairs:
         v, i = known[p["task_id"]], p["chosen_index"]
@@ -317,13 +342,17 @@ def nearest_pairs(pairs: list[dict], verified: list[dict]) -> list[dict]: # prom
 
 def on_policy_pairs(pairs: list[dict], verified: list[dict], # prompts of stage 02
                     model, tokenizer, n: int, seed: int) -> list[dict]: # who writes; answers a prompt
-    "The pairs; those of correctness are replaced by two answers of the model, of which one passes all tests that the chosen one passed. Left out where there are none."
+    """The pairs; those of correctness are replaced by two answers of the model, of which one passes all tests
+    that the chosen one passed. Left out where there are none."""
     known, mine = {v["task_id"]: v for v in verified}, [p for p in pairs if p["kind"] == "correctness"]
-    said = sample(model, tokenizer, [known[p["task_id"]]["prompt"] for p in mine], n=n, seed=seed, purpose="on-policy pairs")
-    tests = [[t for t, passed in zip(v["tests"], v["matrix"][p["chosen_index"]], strict=True) if passed] for p in mine for v in [known[p["task_id"]]]]
+    said = sample(model, tokenizer, [known[p["task_id"]]["prompt"] for p in mine], n=n, seed=seed,
+                  purpose="on-policy pairs")
+    tests = [[t for t, passed in zip(v["tests"], v["matrix"][p["chosen_index"]], strict=True) if passed]
+             for p in mine for v in [known[p["task_id"]]]]
     codes = [extract_code(a) for all_ in said for a in all_]
     verdicts = iter(sandbox.run(codes, [t for t in tests for _ in range(n)]).verdicts)
-    out, say = [p for p in pairs if p["kind"] != "correctness"], lambda text: [dict(role="assistant", content=text)]
+    out, say = ([p for p in pairs if p["kind"] != "correctness"],
+                lambda text: [dict(role="assistant", content=text)])
     for p, all_, some in zip(mine, said, tests, strict=True):
         passed = {extract_code(a): bool(some) and all(v == "pass" for v in next(verdicts)) for a in all_}
         good, bad = ([a for a in passed if a and passed[a] == wanted] for wanted in (True, False))
@@ -334,14 +363,19 @@ def on_policy_pairs(pairs: list[dict], verified: list[dict], # prompts of stage 
 def remedies(beta: float, lr: float) -> dict[str, dict]: # of DPO alone
     "Remedy -> what it changes: settings of `fit_dpo`, and `data`, the kind of pairs."
     plain = dict(objective="dpo", beta=beta, lr=lr)
-    weights = {f"SFT weight {w:g}": plain | dict(objective="dpo+sft", sft_weight=float(w)) for w in (1, 5, 20)}
+    weights = {f"SFT weight {w:g}": plain | dict(objective="dpo+sft", sft_weight=float(w))
+               for w in (1, 5, 20)}
     return {"none": plain} | weights | {
-        "beta times 5": plain | dict(beta=5 * beta), "learning rate / 3": plain | dict(lr=lr / 3), "shared tokens masked": plain | dict(masked=True),
-        "nearest pairs": plain | dict(data="nearest"), "on-policy pairs": plain | dict(data="on-policy"), "robust": plain | dict(objective="robust"),
-        "length control": plain | dict(objective="length"), "nearest pairs, masked": plain | dict(data="nearest", masked=True)}
+        "beta times 5": plain | dict(beta=5 * beta), "learning rate / 3": plain | dict(lr=lr / 3),
+        "shared tokens masked": plain | dict(masked=True),
+        "nearest pairs": plain | dict(data="nearest"), "on-policy pairs": plain | dict(data="on-policy"),
+        "robust": plain | dict(objective="robust"),
+        "length control": plain | dict(objective="length"),
+        "nearest pairs, masked": plain | dict(data="nearest", masked=True)}
 
 # %% ../nbs/05_dpo.ipynb #cf5587ee
-LOOK = dict(correct=("C2", "o"), fast=("C0", "s"), slow=("C1", "^"), wrong=("C3", "v"))  # colour and marker of a group
+# colour and marker of a group
+LOOK = dict(correct=("C2", "o"), fast=("C0", "s"), slow=("C1", "^"), wrong=("C3", "v"))
 
 def plot_watched(ax, curves: list): # rows of `sft.watched_curves`
     "Mean log-probability of each group against the training step, with its interval."

@@ -160,29 +160,36 @@ def larger_inputs(
     return found
 
 # %% ../nbs/efficiency_suites.ipynb #675da09b
-def measured(p: dict, programs: list, levels: list, budget: int, **options) -> list: # programs; of `larger_inputs`
+# programs; of `larger_inputs`
+def measured(p: dict, programs: list, levels: list, budget: int, **options) -> list:
     """For each program and level `dict(right, total, cost, peak, held)`; None beyond the budget.
 
     Instructions of all calls, worst instructions and bytes of a call, byte-instructions of all."""
     calls = [call(p, args) for level in levels for args, _ in level]
     outputs = sandbox.evaluate(programs, calls, limits=ROOMY, **options)
-    costs, memory = (measure(programs, calls, budget=budget, limits=ROOMY, **options) for measure in (sandbox.cost, sandbox.memory))
+    costs, memory = (measure(programs, calls, budget=budget, limits=ROOMY, **options)
+                     for measure in (sandbox.cost, sandbox.memory))
     rows, ends = [], np.cumsum([len(level) for level in levels])
     for output, cost, taken in zip(outputs, costs, memory, strict=True):
         rows.append([])
         for level, end in zip(levels, ends, strict=True):
             part = slice(end - len(level), end)
-            right = all(v != "pass" or accepts(p["entry_point"], args, out, expected, p["atol"]) for (v, out), (args, expected) in zip(output[part], level, strict=True))
+            right = all(v != "pass" or accepts(p["entry_point"], args, out, expected, p["atol"]) for (v, out),
+                        (args, expected) in zip(output[part], level, strict=True))
             done = None not in cost[part] and None not in taken[part]
-            rows[-1].append(dict(right=right, total=sum(cost[part]) if done else None, cost=max(cost[part]) if done else None,
-                                 peak=max(m for m, _ in taken[part]) if done else None, held=sum(h for _, h in taken[part]) if done else None))
+            rows[-1].append(dict(right=right, total=sum(cost[part]) if done else None,
+                                 cost=max(cost[part]) if done else None,
+                                 peak=max(m for m, _ in taken[part]) if done else None,
+                                 held=sum(h for _, h in taken[part]) if done else None))
     return rows
 
 def seconds_of(p: dict, programs: list, levels: list, rounds: int=7, **options) -> list: # of `larger_inputs`
     "CPU seconds `[program][level]` of the worst call, None where a call failed; the programs take turns."
-    found = sandbox.clock(programs, [call(p, args) for level in levels for args, _ in level], rounds, **options)
+    found = sandbox.clock(programs, [call(p, args) for level in levels for args, _ in level], rounds,
+                          **options)
     ends = np.cumsum([len(level) for level in levels])
-    return [[None if None in (part := row[end - len(level):end]) else max(part) for level, end in zip(levels, ends, strict=True)] for row in found]
+    return [[None if None in (part := row[end - len(level):end]) else max(part) for level,
+             end in zip(levels, ends, strict=True)] for row in found]
 
 # %% ../nbs/efficiency_suites.ipynb #179967e3
 def efficiency_frame(
@@ -201,7 +208,8 @@ def efficiency_frame(
 
     `outcome` is that of `suites.judge` or `wrong on larger inputs`. `instructions` is the worst of a level,
     None for what is wrong or took more than `patience` times `budget`; `limit` is `patience` times the
-    reference's dearest level. `total` (instructions), `peak` (bytes) and `held` (bytes times instructions) are
+    reference's dearest level. `total` (instructions), `peak` (bytes) and `held` (bytes times instructions)
+    are
     those of the answer and, with `canonical`, of the canonical solution.
     `BenchmarkError` if no problem can be enlarged."""
     import pandas as pd
@@ -233,9 +241,13 @@ def frame_rows(p, found, right, known, taken, clock, patience) -> list:
         outcome = plus if mine is None or all(level["right"] for level in mine) else "wrong on larger inputs"
         for n, (base, top) in enumerate(zip(taken[0], taken[best], strict=True)):
             of = mine[n] if outcome == "pass" else dict.fromkeys(base)
-            row = dict(task_id=p["task_id"], answer=i, outcome=outcome, level=n, instructions=of["cost"], reference=top["cost"], limit=limit)
-            row |= {k: of[k] for k in ("total", "peak", "held")} | {f"canonical {k}": base[k] for k in ("total", "peak", "held")}
-            if clock: row |= {"seconds": clock[known + right.index(i)][n] if outcome == "pass" else None, "reference seconds": clock[best][n]}
+            row = dict(task_id=p["task_id"], answer=i, outcome=outcome, level=n, instructions=of["cost"],
+                       reference=top["cost"], limit=limit)
+            row |= ({k: of[k] for k in ("total", "peak", "held")}
+                    | {f"canonical {k}": base[k] for k in ("total", "peak", "held")})
+            if clock:
+                row |= {"seconds": clock[known + right.index(i)][n] if outcome == "pass" else None,
+                        "reference seconds": clock[best][n]}
             rows.append(row)
     return rows
 
@@ -281,18 +293,18 @@ def efficiency_summary(frame, # of `efficiency_frame`
 # %% ../nbs/efficiency_suites.ipynb #385d6b34
 BY_HAND = {  # task: function and arguments, slower body, faster body
     "HumanEval/9": ("rolling_max(numbers)",
-        "out = []\n    for i in range(len(numbers)):\n        top = numbers[0]\n        for x in numbers[:i + 1]: top = x if x > top else top\n        out.append(top)\n    return out",
-        "out = []\n    for x in numbers: out.append(x if not out or x > out[-1] else out[-1])\n    return out"),
+        "out = []\n    for i in range(len(numbers)):\n        top = numbers[0]\n        for x in numbers[:i + 1]: top = x if x > top else top\n        out.append(top)\n    return out",  # noqa: E501
+        "out = []\n    for x in numbers: out.append(x if not out or x > out[-1] else out[-1])\n    return out"),  # noqa: E501
     "HumanEval/26": ("remove_duplicates(numbers)",
         "return [x for x in numbers if len([y for y in numbers if y == x]) == 1]",
-        "seen = {}\n    for x in numbers: seen[x] = x not in seen\n    return [x for x in numbers if seen[x]]"),
+        "seen = {}\n    for x in numbers: seen[x] = x not in seen\n    return [x for x in numbers if seen[x]]"),  # noqa: E501
     "HumanEval/70": ("strange_sort_list(lst)",
-        "rest, out = list(lst), []\n    while rest:\n        best = rest[0]\n        for x in rest: best = x if (x > best if len(out) % 2 else x < best) else best\n"
+        "rest, out = list(lst), []\n    while rest:\n        best = rest[0]\n        for x in rest: best = x if (x > best if len(out) % 2 else x < best) else best\n"  # noqa: E501
         "        rest.remove(best)\n        out.append(best)\n    return out",
-        "up = sorted(lst)\n    out = [0] * len(up)\n    out[::2], out[1::2] = up[:(len(up) + 1) // 2], up[::-1][:len(up) // 2]\n    return out"),
+        "up = sorted(lst)\n    out = [0] * len(up)\n    out[::2], out[1::2] = up[:(len(up) + 1) // 2], up[::-1][:len(up) // 2]\n    return out"),  # noqa: E501
     "HumanEval/114": ("minSubArraySum(nums)",
-        "sums = []\n    for i in range(len(nums)):\n        s = 0\n        for x in nums[i:]:\n            s += x\n            sums.append(s)\n    return min(sums)",
-        "best = s = nums[0]\n    for x in nums[1:]:\n        s = x if s > 0 else s + x\n        if s < best: best = s\n    return best")}
+        "sums = []\n    for i in range(len(nums)):\n        s = 0\n        for x in nums[i:]:\n            s += x\n            sums.append(s)\n    return min(sums)",  # noqa: E501
+        "best = s = nums[0]\n    for x in nums[1:]:\n        s = x if s > 0 else s + x\n        if s < best: best = s\n    return best")}  # noqa: E501
 
 # %% ../nbs/efficiency_suites.ipynb #1e4e0609
 def by_hand(task_id: str) -> list[str]: # key of `BY_HAND`

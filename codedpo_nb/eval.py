@@ -44,7 +44,8 @@ EDGES = dict(L=([], [0], [3, 3, 3], [-1, -4, -2]), S=("", "a", "bbb", "aeiou"),
 def edge_tests(task: dict) -> list[str]:
     "Assertions on empty arguments, single elements, equal elements, negative numbers, in all combinations."
     cases = itertools.product(*(EDGES[t] for t in task["takes"]))
-    return [f"assert {task['name']}({call_arguments(args)}) == {apply(chain_of(task), *args)!r}" for args in cases]
+    return [f"assert {task['name']}({call_arguments(args)}) == {apply(chain_of(task), *args)!r}"
+            for args in cases]
 
 # %% ../nbs/06_eval.ipynb #b32f01df
 def two_kinds(task: dict, seed: int, # the run's seed
@@ -234,7 +235,8 @@ def costs(rows: list[dict], # judged rows
         return large_calls(t, calls, r, size)
     on = {t["task_id"]: inputs(t) for t in tasks}
     right = [i for i, row in enumerate(rows) if row["plus"]]
-    sources, inputs_of = programs([answers[i] for i in right], problems), [on[rows[i]["task_id"]] for i in right]
+    sources, inputs_of = (programs([answers[i] for i in right], problems),
+                          [on[rows[i]["task_id"]] for i in right])
     found = sandbox.cost(sources, inputs_of, journal=journal, progress="counting instructions")
     out = [None] * len(rows)
     for i, each in zip(right, found, strict=True): out[i] = None if None in each else sum(each)

@@ -50,12 +50,15 @@ UNPACKED = 128 * 2**20 # most bytes of a packed file of answers
 def text_of(path) -> bytes: # plain or .gz
     "Bytes of a text file, or `FormatError`."
     try: return content(path, UNPACKED)
-    except (OSError, EOFError, zlib.error) as e: raise FormatError(f"{path} cannot be read ({getattr(e, 'strerror', None) or e}): check the name, or write the file again") from None
+    except (OSError, EOFError, zlib.error) as e:
+        raise FormatError(f"{path} cannot be read ({getattr(e, 'strerror', None) or e}): check the name, or "
+                          "write the file again") from None
     except ValueError as e: raise FormatError(str(e)) from None
 
 def text_lines(path) -> list:
     "Lines of a text file that are not empty, as `[(number, text)]`."
-    return [(i, decoded(line.removesuffix(b"\n"), f"{path} line {i}")) for i, line in enumerate(io.BytesIO(text_of(path)), 1) if line.strip()]
+    return [(i, decoded(line.removesuffix(b"\n"), f"{path} line {i}")) for i,
+            line in enumerate(io.BytesIO(text_of(path)), 1) if line.strip()]
 
 def whole_text(path) -> str:
     "Text of a file."
@@ -70,7 +73,8 @@ def decoded(line: bytes, where: str) -> str:
     try: return line.decode("utf-8")
     except UnicodeDecodeError as e:
         field = ([m.group(1).decode() for m in re.finditer(rb'"(\w+)"\s*:', line[:e.start])] or ["?"])[-1]
-        raise FormatError(f"{where}: field '{field}' is not UTF-8 at byte {e.start + 1}: write the file with encoding='utf-8'") from None
+        raise FormatError(f"{where}: field '{field}' is not UTF-8 at byte {e.start + 1}: write the file with "
+                          "encoding='utf-8'") from None
 
 # %% ../nbs/formats.ipynb #71e11621
 def once(pairs: list) -> dict:
@@ -82,31 +86,48 @@ def once(pairs: list) -> dict:
 def parsed(text: str, where: str):
     "The value of a JSON text."
     try: return json.loads(text, object_pairs_hook=once)
-    except json.JSONDecodeError as e: raise FormatError(f"{where}: this is not JSON ({e.msg}, line {e.lineno}, column {e.colno}): write one with `json.dumps`") from None
-    except (ValueError, RecursionError) as e: raise FormatError(f"{where}: {e or 'this is nested too deeply'}: write the file again") from None
+    except json.JSONDecodeError as e:
+        raise FormatError(f"{where}: this is not JSON ({e.msg}, line {e.lineno}, column {e.colno}): write "
+                          "one with `json.dumps`") from None
+    except (ValueError, RecursionError) as e:
+        raise FormatError(f"{where}: {e or 'this is nested too deeply'}: write the file again") from None
 
 def is_code(value, where: str, field: str, allow: tuple) -> str:
     "The value if it is text that a program can be, else an error with its place."
-    if not isinstance(value, str): raise FormatError(f"{where}: field '{field}' is {type(value).__name__}, should be str: the text of one answer")
-    if not value.strip() and "empty" not in allow: raise FormatError(f"{where}: field '{field}' is empty: generate this answer again, or allow empty ones, which count as wrong (--allow empty)")
+    if not isinstance(value, str):
+        raise FormatError(f"{where}: field '{field}' is {type(value).__name__}, should be str: the text of "
+                          "one answer")
+    if not value.strip() and "empty" not in allow:
+        raise FormatError(f"{where}: field '{field}' is empty: generate this answer again, or allow empty "
+                          "ones, which count as wrong (--allow empty)")
     try: value.encode("utf-8")
-    except UnicodeEncodeError as e: raise FormatError(f"{where}: field '{field}' holds half a character at position {e.start + 1}: decode the model's bytes as a whole, with errors='replace'") from None
+    except UnicodeEncodeError as e:
+        raise FormatError(f"{where}: field '{field}' holds half a character at position {e.start + 1}: "
+                          "decode the model's bytes as a whole, with errors='replace'") from None
     return value
 
 # %% ../nbs/formats.ipynb #2f10e1cd
-ALLOW = dict(missing="score only the tasks that are there", uneven="tasks may have different numbers of answers", empty="an empty answer counts as wrong")
+ALLOW = dict(missing="score only the tasks that are there",
+             uneven="tasks may have different numbers of answers", empty="an empty answer counts as wrong")
 
 # %% ../nbs/formats.ipynb #66965070
 def sample_row(row, where: str, known: dict, allow: tuple) -> dict: # a JSON value; its place; problems by id
     "The answer in a line, as `task_id, answer, form`."
-    if not isinstance(row, dict): raise FormatError(f"{where}: this is a JSON {type(row).__name__}, should be an object with the fields 'task_id' and 'solution' or 'completion'")
+    if not isinstance(row, dict):
+        raise FormatError(f"{where}: this is a JSON {type(row).__name__}, should be an object with the "
+                          "fields 'task_id' and 'solution' or 'completion'")
     form = next((f for f in ("solution", "completion") if f in row), None)
-    for field in (["task_id"] if "task_id" not in row else []) + (["solution' or 'completion"] if form is None else []):
-        raise FormatError(f"{where}: field '{field}' is missing; the line has {', '.join(map(brief, list(row)[:9])) or 'no fields'}")
-    if not isinstance(row["task_id"], str): raise FormatError(f"{where}: field 'task_id' is {type(row['task_id']).__name__}, should be str such as {next(iter(known))!r}")
+    for field in (["task_id"] if "task_id" not in row else []) + (["solution' or 'completion"] if form is None
+            else []):
+        raise FormatError(f"{where}: field '{field}' is missing; the line has "
+                          f"{', '.join(map(brief, list(row)[:9])) or 'no fields'}")
+    if not isinstance(row["task_id"], str):
+        raise FormatError(f"{where}: field 'task_id' is {type(row['task_id']).__name__}, should be str such "
+                          f"as {next(iter(known))!r}")
     if row["task_id"] not in known:
         near = difflib.get_close_matches(row["task_id"][:99], known, 1) or [next(iter(known))]
-        raise FormatError(f"{where}: field 'task_id' is {brief(row['task_id'])}, which the benchmark does not have; its ids are like {near[0]!r}")
+        raise FormatError(f"{where}: field 'task_id' is {brief(row['task_id'])}, which the benchmark does "
+                          f"not have; its ids are like {near[0]!r}")
     return dict(task_id=row["task_id"], answer=is_code(row[form], where, form, allow), form=form)
 
 # %% ../nbs/formats.ipynb #bdd06058
@@ -123,18 +144,22 @@ def complete(rows: list, places: list, path, known: dict, allow: tuple) -> list:
     count = Counter(r["task_id"] for r in rows)
     missing = [t for t in known if t not in count]
     if missing and "missing" not in allow:
-        raise FormatError(f"{path}: field 'task_id' is never {missing[0]!r}; {len(missing)} of {len(known)} tasks are missing: generate them, or score the others alone (--allow missing)")
+        raise FormatError(f"{path}: field 'task_id' is never {missing[0]!r}; {len(missing)} of {len(known)} "
+                          "tasks are missing: generate them, or score the others alone (--allow missing)")
     usual = Counter(count.values()).most_common(1)[0][0] if count else 0
     odd = next((t for t, n in count.items() if n != usual), None)
     if odd and "uneven" not in allow:
         last = [w for r, w in zip(rows, places, strict=True) if r["task_id"] == odd][-1]
-        raise FormatError(f"{last}: field 'task_id' is {odd!r} for answer number {count[odd]}, while most tasks have {usual}: remove what is there twice or add what "
+        raise FormatError(f"{last}: field 'task_id' is {odd!r} for answer number {count[odd]}, while most "
+                          f"tasks have {usual}: remove what is there twice or add what "
                           "is missing, or allow it (--allow uneven)")
     return numbered(rows)
 
 # %% ../nbs/formats.ipynb #a0a919a8
-def program_in(p: dict, text: str, form: str) -> tuple: # a problem, or a row of HumanEvalPack; an answer; how its file calls it
-    "`(answer, form, words for what was cut)`: what is a program, or continues its prompt, as it stands; a message as it is read, if there is a program in it."
+# a problem, or a row of HumanEvalPack; an answer; how its file calls it
+def program_in(p: dict, text: str, form: str) -> tuple:
+    """`(answer, form, words for what was cut)`: what is a program, or continues its prompt, as it stands; a
+    message as it is read, if there is a program in it."""
     marked = any(map(opening, text.split("\n"))) or TAG.search(text)
     if "form" not in p:
         from codedpo_nb import languages
@@ -142,26 +167,36 @@ def program_in(p: dict, text: str, form: str) -> tuple: # a problem, or a row of
     if p["form"] == "quoted": return (answer_in(p, text), form, ("fence",)) if marked else (text, form, ())
     name, prompt = p["entry_point"], p["prompt"] * (p["form"] == "completion")
     if not prompt: form = "solution"   # a prompt in words is continued by nothing: this is the whole function
-    if p["language"] != "python" or defines(tree(prompt * (form == "completion") + text), name) == 2: return text, form, ()
+    if p["language"] != "python" or defines(tree(prompt * (form == "completion") + text), name) == 2:
+        return text, form, ()
     found = read_answer(text, name, prompt)
-    return (found.code, "solution", found.cut or ("head",)) if found.found and (found.cut or "return" in text) else (text, form, ())
+    return ((found.code, "solution", found.cut or ("head",)) if found.found
+            and (found.cut or "return" in text) else (text, form, ()))
 
 def as_programs(rows: list, known: dict, where) -> list: # answers; problems by id; their file
     "The answers with a program in place of each message, and a warning that says how many those were."
     found = [program_in(known[r["task_id"]], r["answer"], r["form"]) for r in rows]
     cut = Counter(word for _, _, words in found for word in words)
     if n := sum(bool(words) for _, _, words in found):
-        warnings.warn(f"{where}: {n} of {len(rows)} answers are messages and no programs: the program in each was scored, without {', '.join(f'{w} ({k})' for w, k in cut.most_common())}", stacklevel=3)
+        warnings.warn(f"{where}: {n} of {len(rows)} answers are messages and no programs: the program in "
+                      f"each was scored, without {', '.join(f'{w} ({k})' for w, k in cut.most_common())}",
+                      stacklevel=3)
     return [r | dict(answer=answer, form=form) for r, (answer, form, _) in zip(rows, found, strict=True)]
 
 def read_folder(path, known: dict, allow: tuple) -> list:
-    "EvalPlus' other form: a folder for each task, its id with `_` for `/`, and in it one file of code for each answer."
+    """EvalPlus' other form: a folder for each task, its id with `_` for `/`, and in it one file of code for
+    each answer."""
     ids, rows, places = {t.replace("/", "_"): t for t in known}, [], []
     for file in sorted(Path(path).glob("*/*.py"), key=lambda f: (f.parent.name, len(f.name), f.name)):
-        if file.parent.name not in ids: raise FormatError(f"{file}: the folder {file.parent.name!r} is no task; it should be one like {next(iter(ids))!r}")
-        rows.append(dict(task_id=ids[file.parent.name], answer=is_code(whole_text(file), str(file), "solution", allow), form="solution"))
+        if file.parent.name not in ids:
+            raise FormatError(f"{file}: the folder {file.parent.name!r} is no task; it should be one like "
+                              f"{next(iter(ids))!r}")
+        rows.append(dict(task_id=ids[file.parent.name],
+                         answer=is_code(whole_text(file), str(file), "solution", allow), form="solution"))
         places.append(str(file))
-    if not rows: raise FormatError(f"{path} holds no file such as {next(iter(ids))}/0.py: give a folder of solutions, or a .jsonl file")
+    if not rows:
+        raise FormatError(f"{path} holds no file such as {next(iter(ids))}/0.py: give a folder of solutions, "
+                          "or a .jsonl file")
     return as_programs(complete(rows, places, path, known, allow), known, path)
 
 # %% ../nbs/formats.ipynb #f095c23e
@@ -174,25 +209,35 @@ def read_samples(path: str | os.PathLike, # .jsonl, .jsonl.gz, or one folder a t
     if Path(path).is_dir(): return read_folder(path, known, allow)
     lines = [(f"{path} line {i}", text) for i, text in text_lines(path) if text.strip()]
     if not lines: raise FormatError(f"{path} has no lines: it should have one for each answer")
-    return as_programs(complete([sample_row(parsed(text, where), where, known, allow) for where, text in lines], [w for w, _ in lines], path, known, allow), known, path)
+    return as_programs(
+        complete([sample_row(parsed(text, where), where, known, allow) for where, text in lines],
+                 [w for w, _ in lines], path, known, allow), known, path)
 
 def write_samples(path: str | os.PathLike, rows: list[dict]) -> None: # answers
     "Write answers as EvalPlus reads them."
-    write_text(path, "".join(json.dumps({"task_id": r["task_id"], r["form"]: r["answer"]}, ensure_ascii=False) + "\n" for r in rows))
+    write_text(path,
+               "".join(json.dumps({"task_id": r["task_id"], r["form"]: r["answer"]}, ensure_ascii=False)
+                       + "\n" for r in rows))
 
 # %% ../nbs/formats.ipynb #c9c9330e
 def generation_rows(lists, where: str, problems: list, allow: tuple=()) -> list: # JSON value
     "Rows of a list of lists of programs, each checked."
-    if not isinstance(lists, list): raise FormatError(f"{where}: this is a JSON {type(lists).__name__}, should be a list with one list of programs for each task")
+    if not isinstance(lists, list):
+        raise FormatError(f"{where}: this is a JSON {type(lists).__name__}, should be a list with one list "
+                          "of programs for each task")
     if len(lists) != len(problems) and not ("missing" in allow and len(lists) < len(problems)):
-        raise FormatError(f"{where}: {len(lists)} lists for {len(problems)} tasks: generate with the same version of the benchmark, and without a limit")
+        raise FormatError(f"{where}: {len(lists)} lists for {len(problems)} tasks: generate with the same "
+                          "version of the benchmark, and without a limit")
     rows, places = [], []
     for i, (p, programs) in enumerate(zip(problems, lists, strict=False)):
         place = f"{where} item {i} ({p['task_id']})"
-        if not isinstance(programs, list): raise FormatError(f"{place}: this is {type(programs).__name__}, should be a list of programs")
-        if not programs and "missing" not in allow: raise FormatError(f"{place}: the list is empty: generate an answer to this task")
+        if not isinstance(programs, list):
+            raise FormatError(f"{place}: this is {type(programs).__name__}, should be a list of programs")
+        if not programs and "missing" not in allow:
+            raise FormatError(f"{place}: the list is empty: generate an answer to this task")
         for k, text in enumerate(programs):
-            rows.append(dict(task_id=p["task_id"], answer=is_code(text, place, f"program {k}", allow), form="solution"))
+            rows.append(dict(task_id=p["task_id"], answer=is_code(text, place, f"program {k}", allow),
+                             form="solution"))
             places.append(place)
     known = {p["task_id"]: p for p in problems[:len(lists)]}
     return as_programs(complete(rows, places, where, known, allow), known, where)
@@ -210,36 +255,46 @@ def write_generations(path: str | os.PathLike, rows: list[dict], problems: list)
     said = defaultdict(list)
     for r in rows: said[r["task_id"]].append(r)
     known = {p["task_id"]: p for p in problems}
-    continues = lambda r: r["form"] == "completion" and known[r["task_id"]].get("form", "completion") == "completion"
+    continues = (lambda r: r["form"] == "completion"
+                 and known[r["task_id"]].get("form", "completion") == "completion")
     whole = lambda r: known[r["task_id"]]["prompt"] * continues(r) + r["answer"]
-    write_text(path, json.dumps([[whole(r) for r in said[p["task_id"]]] for p in problems], ensure_ascii=False))
+    write_text(path,
+               json.dumps([[whole(r) for r in said[p["task_id"]]] for p in problems], ensure_ascii=False))
 
 # %% ../nbs/formats.ipynb #aaafbcbc
 def score(problems: list, rows: list[dict], # records; answers
           journal: str | os.PathLike | None = None, # finished programs are kept there and not run again
           progress: bool = False) -> list[dict]:
-    "Rows `task_id, k, base, plus, verdict, judged`: the word of the judge for the first tests that did not all pass, and who judged; base and plus are None where nothing could be judged."
+    """Rows `task_id, k, base, plus, verdict, judged`: the word of the judge for the first tests that did not
+    all pass, and who judged; base and plus are None where nothing could be judged."""
     known = {p["task_id"]: p for p in problems}
-    if other := sorted({p["language"] for p in problems} - {"python"}): raise FormatError(f"these problems are in {', '.join(other)}: only Python is scored here")
+    if other := sorted({p["language"] for p in problems} - {"python"}):
+        raise FormatError(f"these problems are in {', '.join(other)}: only Python is scored here")
     found = {}
     for form in dict.fromkeys(r["form"] for r in rows):
         places = defaultdict(list)
         for i, r in enumerate(rows):
             if r["form"] == form: places[r["task_id"]].append(i)
-        words = suites.judge([known[t] for t in places], [[rows[i]["answer"] for i in group] for group in places.values()], form, journal=journal, progress=progress)
-        found |= {i: pair for group, pairs in zip(places.values(), words, strict=False) for i, pair in zip(group, pairs, strict=False)}
+        words = suites.judge([known[t] for t in places],
+                             [[rows[i]["answer"] for i in group] for group in places.values()], form,
+                             journal=journal, progress=progress)
+        found |= {i: pair for group, pairs in zip(places.values(), words, strict=False) for i,
+                  pair in zip(group, pairs, strict=False)}
     return [scored(known[r["task_id"]], r, found[i]) for i, r in enumerate(rows)]
 
 # %% ../nbs/formats.ipynb #56ba5253
 def scored(p: dict, row: dict, pair: tuple) -> dict: # a problem, an answer, the words for base and all tests
     "The result of one answer."
     base, plus = (None if w.startswith(suites.NOT_JUDGED) else w == "pass" for w in pair)
-    return dict(task_id=row["task_id"], k=row["k"], base=base, plus=plus, verdict=next((w for w in pair if w != "pass"), "pass"), judged=suites.judged_by(p["benchmark"]))
+    return dict(task_id=row["task_id"], k=row["k"], base=base, plus=plus,
+                verdict=next((w for w in pair if w != "pass"), "pass"),
+                judged=suites.judged_by(p["benchmark"]))
 
 # %% ../nbs/formats.ipynb #837a6c8e
 def rates(results: list, # as from `score`
           ks: tuple = (1, 10, 100)) -> list[dict]: # those above the number of answers are left out
-    "Rows `tests, k, rate, low, high, problems, samples`: pass@k with its 95 % interval over problems, of what could be judged."
+    """Rows `tests, k, rate, low, high, problems, samples`: pass@k with its 95 % interval over problems, of
+    what could be judged."""
     results = [r for r in results if r["base"] is not None]
     count = Counter(r["task_id"] for r in results)
     least = min(count.values(), default=0)
@@ -249,7 +304,8 @@ def rates(results: list, # as from `score`
         for k in [k for k in ks if k <= least]:
             each = [pass_at_k(n, right[t], k) for t, n in count.items()]
             found = clustered(each, least // k)
-            out.append(dict(tests=tests, k=k, **dict(zip(("rate", "low", "high"), found, strict=True)), problems=len(count), samples=len(results)))
+            out.append(dict(tests=tests, k=k, **dict(zip(("rate", "low", "high"), found, strict=True)),
+                            problems=len(count), samples=len(results)))
     return out
 
 def judges(results: list) -> str:
@@ -260,9 +316,13 @@ def report(results: list) -> dict:
     "The results as EvalPlus' result file has them, with the intervals beside."
     status = lambda ok: "not judged" if ok is None else "pass" if ok else "fail"
     by_task = defaultdict(list)
-    for r in results: by_task[r["task_id"]].append(dict(task_id=r["task_id"], base_status=status(r["base"]), plus_status=status(r["plus"]), verdict=r["verdict"]))
+    for r in results:
+        by_task[r["task_id"]].append(dict(task_id=r["task_id"], base_status=status(r["base"]),
+                                          plus_status=status(r["plus"]), verdict=r["verdict"]))
     found = rates(results)
-    return dict(eval=by_task, judged=judges(results), pass_at_k={t: {f"pass@{r['k']}": r["rate"] for r in found if r["tests"] == t} for t in ("base", "plus")}, intervals=found)
+    return dict(eval=by_task, judged=judges(results),
+                pass_at_k={t: {f"pass@{r['k']}": r["rate"] for r in found if r["tests"] == t}
+                           for t in ("base", "plus")}, intervals=found)
 
 # %% ../nbs/formats.ipynb #7c3d5037
 def score_file(answers: str | os.PathLike, benchmark: str, data: str | os.PathLike | None = None,
@@ -271,7 +331,9 @@ def score_file(answers: str | os.PathLike, benchmark: str, data: str | os.PathLi
     "Results of a file of answers, of any of the formats, on a benchmark by name; as from `score`."
     problems = load(benchmark, data)
     generations = str(answers).endswith(".json")
-    if generations and benchmark == "mbpp": problems = [p for p in problems if 11 <= int(p["task_id"].split("/")[1]) <= 510] # the test split, which the harness uses
+    # the test split, which the harness uses
+    if generations and benchmark == "mbpp":
+        problems = [p for p in problems if 11 <= int(p["task_id"].split("/")[1]) <= 510]
     rows = (read_generations if generations else read_samples)(answers, problems, tuple(allow))
     return score(problems, rows, journal=journal, progress=progress)
 
@@ -279,15 +341,19 @@ def score_file(answers: str | os.PathLike, benchmark: str, data: str | os.PathLi
 LANGUAGES = "python java js cpp go rust".split()
 
 # %% ../nbs/formats.ipynb #1bfd6801
-TASKS = {f"humaneval{kind}-{language}": 164 for kind in ("synthesize", "fixtests") for language in LANGUAGES} | dict(mbpp=500) # number of problems
+# number of problems
+TASKS = ({f"humaneval{kind}-{language}": 164 for kind in ("synthesize", "fixtests") for language in LANGUAGES}
+         | dict(mbpp=500))
 
 def file_name(kind: str, task: str, model: str) -> str: # 'generations' or 'metrics'
     "Path of a task's file: `generations_m/generations_mbpp_m.json`."
     return f"{kind}_{model}/{kind}_{task}_{model}.json"
 
 def mean_score(scores: dict) -> float: # pass@1 by task
-    "The competition's score: the plain mean over the thirteen tasks, which counts MBPP's 500 problems as much as 164 others."
-    wrong = [f"{t} is missing" for t in TASKS if t not in scores] + [f"{t} is no task of the competition" for t in scores if t not in TASKS]
+    """The competition's score: the plain mean over the thirteen tasks, which counts MBPP's 500 problems as
+    much as 164 others."""
+    wrong = ([f"{t} is missing" for t in TASKS if t not in scores]
+             + [f"{t} is no task of the competition" for t in scores if t not in TASKS])
     if wrong: raise FormatError(f"the mean is over {len(TASKS)} tasks: {'; '.join(wrong)}")
     return sum(scores.values()) / len(scores)
 
@@ -299,7 +365,9 @@ def write_metrics(folder: str | os.PathLike, # parent folder
                  ) -> None:
     "Write `metrics_{model}/metrics_{task}_{model}.json` for each task, as the harness does."
     for task, rate in scores.items():
-        write_text(Path(folder)/file_name("metrics", task, model), json.dumps({task: {"pass@1": rate}, "config": config | dict(model=model, tasks=task)}, indent=2))
+        write_text(Path(folder)/file_name("metrics", task, model),
+                   json.dumps({task: {"pass@1": rate}, "config": config | dict(model=model, tasks=task)},
+                              indent=2))
 
 def read_metrics(folder: str | os.PathLike) -> dict[str, float]: # metrics_{model}
     "pass@1 by task from such a folder."
@@ -310,15 +378,19 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, float]: # metrics_{mode
         path = folder/Path(file_name("metrics", task, model)).name
         if not path.exists(): continue
         found = parsed(whole_text(path), str(path))
-        rate = found[task].get("pass@1") if isinstance(found, dict) and isinstance(found.get(task), dict) else None
-        if type(rate) not in (int, float) or not 0 <= rate <= 1: raise FormatError(f"{path}: field '{task}' should be an object whose 'pass@1' is a number from 0 to 1, and holds {rate!r}")
+        rate = (found[task].get("pass@1") if isinstance(found, dict) and isinstance(found.get(task), dict)
+                else None)
+        if type(rate) not in (int, float) or not 0 <= rate <= 1:
+            raise FormatError(f"{path}: field '{task}' should be an object whose 'pass@1' is a number from 0 "
+                              f"to 1, and holds {rate!r}")
         scores[task] = float(rate)
     return scores
 
 # %% ../nbs/formats.ipynb #6ab44117
 def mbpp_words(path, data, journal) -> list:
     "The words for the answers to MBPP."
-    return [r["verdict"].replace(suites.NOT_JUDGED, "not run: for want of ") for r in score_file(path, "mbpp", data, journal=journal)]
+    return [r["verdict"].replace(suites.NOT_JUDGED, "not run: for want of ")
+            for r in score_file(path, "mbpp", data, journal=journal)]
 
 def pack_words(task: str, path, data, journal) -> list: # a task of HumanEvalPack
     "The words for the answers to a task of HumanEvalPack."
@@ -335,21 +407,27 @@ def score_task(task: str, # of `TASKS`
                path: str | os.PathLike, # its generations file
                data: str | os.PathLike | None = None, # folder of the benchmarks
                journal: str | os.PathLike | None = None) -> dict:
-    "Row `task, rate, low, high, problems, not run`: pass@1 of those that could be run, and why the others could not."
-    if task not in TASKS: raise FormatError(f"{task!r} is no task of the competition: choose one of {', '.join(TASKS)}")
+    """Row `task, rate, low, high, problems, not run`: pass@1 of those that could be run, and why the others
+    could not."""
+    if task not in TASKS:
+        raise FormatError(f"{task!r} is no task of the competition: choose one of {', '.join(TASKS)}")
     words = mbpp_words(path, data, journal) if task == "mbpp" else pack_words(task, path, data, journal)
     reasons = list(dict.fromkeys(w.removeprefix("not run: ") for w in words if w.startswith("not run")))
     ran = [w == "pass" for w in words if not w.startswith("not run")]
     found = wilson(sum(ran), len(ran)) if ran else (None,) * 3
-    return dict(zip(("task", "rate", "low", "high", "problems"), (task, *found, len(ran)), strict=True)) | {"not run": "; ".join(reasons), "left out": len(words) - len(ran)}
+    return (dict(zip(("task", "rate", "low", "high", "problems"), (task, *found, len(ran)), strict=True))
+            | {"not run": "; ".join(reasons), "left out": len(words) - len(ran)})
 
 def score_submission(folder: str | os.PathLike, # generations_{model}
                      data: str | os.PathLike | None = None,
                      journal: str | os.PathLike | None = None) -> list[dict]:
     "Rows as from `score_task` for each of the thirteen files."
     folder = Path(folder)
-    paths = {task: folder/Path(file_name("generations", task, folder.name.removeprefix("generations_"))).name for task in TASKS}
-    if absent := [path.name for path in paths.values() if not path.exists()]: raise FormatError(f"{folder}: {absent[0]} is missing, with {len(absent) - 1} others of the thirteen files: see `check`")
+    paths = {task: folder/Path(file_name("generations", task, folder.name.removeprefix("generations_"))).name
+             for task in TASKS}
+    if absent := [path.name for path in paths.values() if not path.exists()]:
+        raise FormatError(f"{folder}: {absent[0]} is missing, with {len(absent) - 1} others of the thirteen "
+                          "files: see `check`")
     return [score_task(task, path, data, journal) for task, path in paths.items()]
 
 # %% ../nbs/formats.ipynb #9693f095
@@ -364,8 +442,11 @@ def in_folder(names: list) -> tuple: # of the entries of a zip
     top = max(tops, key=lambda t: (t.startswith("generations_"), tops[t]), default="")
     faults = [f"{brief(n, 99)} was added by macOS: leave it out (zip -X, or `pack`)" for n in junk]
     if not top.startswith("generations_") or top == "generations_":
-        faults.append(f"the zip should unpack to one folder named generations_{{model}}, and has {', '.join(map(brief, list(tops)[:9])) or 'no folder'}: compress the folder, not the files in it")
-    faults += [f"{brief(n, 99)} lies outside the folder {brief(top)}" for n in names if n not in junk and top and n.split("/")[0] != top]
+        faults.append(f"the zip should unpack to one folder named generations_{{model}}, and has "
+                      f"{', '.join(map(brief, list(tops)[:9])) or 'no folder'}: compress the folder, "
+                      "not the files in it")
+    faults += [f"{brief(n, 99)} lies outside the folder {brief(top)}" for n in names if n not in junk and top
+               and n.split("/")[0] != top]
     faults += [f"{brief(n, 99)} is there {c} times" for n, c in Counter(names).items() if c > 1]
     return top, faults
 
@@ -373,25 +454,35 @@ def name_faults(names: list, top: str) -> list:
     "What is wrong with the names of the files in the folder `top`."
     model = top.removeprefix("generations_")
     wanted = {file_name("generations", task, model): task for task in TASKS}
-    inside = sorted({n for n in names if n.startswith(top + "/") and not n.endswith("/") and Path(n).name != ".DS_Store"})
+    inside = sorted(
+        {n for n in names if n.startswith(top + "/") and not n.endswith("/") and Path(n).name != ".DS_Store"})
     extra, missing = [n for n in inside if n not in wanted], [n for n in wanted if n not in inside]
     faults = []
     for n in extra:
         near = difflib.get_close_matches(n, missing, 1, .8) if len(faults) < 20 and len(n) < 200 else []
-        faults.append(f"{brief(n, 99)} is no name of the rules; " + (f"did you mean {near[0]!r}?" if near else "there should be nothing but the thirteen files"))
+        faults.append(f"{brief(n, 99)} is no name of the rules; "
+                      + (f"did you mean {near[0]!r}?" if near
+                         else "there should be nothing but the thirteen files"))
     return faults + [f"{wanted[n]} is missing: there should be a file {brief(n, 99)}" for n in missing]
 
 # %% ../nbs/formats.ipynb #4b73eaca
-def content_faults(data: bytes, name: str, count: int) -> list: # of a generations file; its name; number of problems
+# of a generations file; its name; number of problems
+def content_faults(data: bytes, name: str, count: int) -> list:
     "What is wrong with the content of a generations file."
     try: lists = parsed(decoded(data.removeprefix(codecs.BOM_UTF8), name), name)
     except FormatError as e: return [str(e)]
-    if not isinstance(lists, list): return [f"{name}: this is a JSON {type(lists).__name__}, should be a list of {count} lists"]
+    if not isinstance(lists, list):
+        return [f"{name}: this is a JSON {type(lists).__name__}, should be a list of {count} lists"]
     faults = [] if len(lists) == count else [f"{name}: {len(lists)} lists for {count} problems"]
-    for what, wrong in (("should be a list with one program", lambda x: not isinstance(x, list) or any(not isinstance(t, str) for t in x)),
-                        ("holds no program", lambda x: x == []), ("holds several programs; greedy decoding gives one", lambda x: isinstance(x, list) and len(x) > 1)):
+    for what, wrong in (("should be a list with one program",
+                         lambda x: not isinstance(x, list) or any(not isinstance(t, str) for t in x)),
+                        ("holds no program", lambda x: x == []),
+                        ("holds several programs; greedy decoding gives one",
+                         lambda x: isinstance(x, list) and len(x) > 1)):
         places = [i for i, x in enumerate(lists) if wrong(x)]
-        if places: faults.append(f"{name} item {places[0]}: {what}" + (f" ({len(places)} such items)" if len(places) > 1 else ""))
+        if places:
+            faults.append(f"{name} item {places[0]}: {what}"
+                          + (f" ({len(places)} such items)" if len(places) > 1 else ""))
     empty = sum(x == [""] for x in lists)
     return faults + ([f"{name}: {empty} of {count} programs are empty"] if empty == count else [])
 
@@ -401,11 +492,13 @@ def names_size(file) -> int: # of an open zip
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     large = tail[max(0, at - 76):max(0, at)]   # the same for archives of more than 4 GB, if there is one
-    return int.from_bytes(large[40:48] if large[56:60] == b"PK\6\7" else tail[at + 12:at + 16], "little") if at >= 0 else 0
+    return (int.from_bytes(large[40:48] if large[56:60] == b"PK\6\7" else tail[at + 12:at + 16], "little")
+            if at >= 0 else 0)
 
 def zip_faults(file) -> list:
     "What is wrong with an open zip."
-    if (size := names_size(file)) > NAMES: raise zipfile.BadZipFile(f"its list of names takes {size} bytes, for thirteen files")
+    if (size := names_size(file)) > NAMES:
+        raise zipfile.BadZipFile(f"its list of names takes {size} bytes, for thirteen files")
     with zipfile.ZipFile(file) as archive:
         entries = {i.filename: i for i in archive.infolist()}
         top, faults = in_folder([i.filename for i in archive.infolist()])
@@ -418,35 +511,47 @@ def zip_faults(file) -> list:
 
 def entry_faults(archive, entry, count: int) -> list:
     "What is wrong with one file of a zip; what is said of its size is not believed."
-    if entry.flag_bits & 1: return [f"{entry.filename}: the file is encrypted: compress it without a password"]
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED): return [f"{entry.filename}: the method of compression is unusual: use zip's own (deflate, or `pack`)"]
+    if entry.flag_bits & 1:
+        return [f"{entry.filename}: the file is encrypted: compress it without a password"]
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return [f"{entry.filename}: the method of compression is unusual: use zip's own (deflate, or `pack`)"]
     try:
         with archive.open(entry) as file: data = file.read(MOST + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError, RuntimeError) as e: return [f"{entry.filename}: cannot be unpacked ({e}): compress the folder again"]
-    if len(data) > MOST or entry.file_size > MOST: return [f"{entry.filename}: more than {MOST // 2**20} MiB are more than the answers of a model can be"]
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError, RuntimeError) as e:
+        return [f"{entry.filename}: cannot be unpacked ({e}): compress the folder again"]
+    if len(data) > MOST or entry.file_size > MOST:
+        return [f"{entry.filename}: more than {MOST // 2**20} MiB are more than the answers of a model can "
+                "be"]
     return content_faults(data, entry.filename, count)
 
 # %% ../nbs/formats.ipynb #5991055c
 def check_zip(path: str | os.PathLike) -> list[str]:
     "What is wrong with a submission, one sentence each, at most a hundred; an empty list for a good one."
     if not os.path.exists(path): return [f"{path} does not exist"]
-    if not os.path.isfile(path): return [f"{path} is not a zip file (it is a folder or a device): make one with `pack`"]
+    if not os.path.isfile(path):
+        return [f"{path} is not a zip file (it is a folder or a device): make one with `pack`"]
     try:
         with open(path, "rb") as file: faults = zip_faults(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as e: return [f"{path} is not a zip file ({e}): make one with `pack`"]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as e:
+        return [f"{path} is not a zip file ({e}): make one with `pack`"]
     return faults[:100] + ([f"{len(faults) - 100} further faults"] if faults[100:] else [])
 
 # %% ../nbs/formats.ipynb #ab1eab75
 def pack_submission(folder: str | os.PathLike, # generations_{model}
                     target: str | os.PathLike | None = None # the zip, beside the folder by default
                    ) -> Path:
-    "Compress a folder of generations as the rules want it, the same bytes for the same files; `FormatError` with all that is wrong with it."
+    """Compress a folder of generations as the rules want it, the same bytes for the same files;
+
+    `FormatError` with all that is wrong with it."""
     folder, made = Path(folder), io.BytesIO()
-    if not folder.is_dir(): raise FormatError(f"{folder} is no folder: give the one named generations_{{model}}")
+    if not folder.is_dir():
+        raise FormatError(f"{folder} is no folder: give the one named generations_{{model}}")
     files = [file for file in sorted(folder.glob("*.json")) if file.is_file()]
     target = Path(target or folder.parent/f"{folder.name}.zip")
     destination(target, files, lambda name, head: head.startswith(b"PK"), "submission")
-    if large := [file for file in files if file.stat().st_size > MOST]: raise FormatError(f"{large[0]}: more than {MOST // 2**20} MiB are more than the answers of a model can be")
+    if large := [file for file in files if file.stat().st_size > MOST]:
+        raise FormatError(f"{large[0]}: more than {MOST // 2**20} MiB are more than the answers of a model "
+                          "can be")
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             info = zipfile.ZipInfo(f"{folder.name}/{file.name}", date_time=(1980, 1, 1, 0, 0, 0))
@@ -459,26 +564,36 @@ def pack_submission(folder: str | os.PathLike, # generations_{model}
 # %% ../nbs/formats.ipynb #90458d03
 def command_line():
     "The parser of `python -m codedpo_nb.formats`."
-    parser = argparse.ArgumentParser("python -m codedpo_nb.formats", epilog="exit codes: 0 done, and nothing is wrong; 1 the submission breaks a rule; "
-                                     "2 bad input; 3 the sandbox does not work on this machine; 4 disk full, or nobody reads the output; 130 interrupted")
+    parser = argparse.ArgumentParser("python -m codedpo_nb.formats", epilog="exit codes: 0 done, and nothing "
+                                     "is wrong; 1 the submission breaks a rule; "
+                                     "2 bad input; 3 the sandbox does not work on this machine; 4 disk full, "
+                                     "or nobody reads the output; 130 interrupted")
     todo = parser.add_subparsers(dest="command", required=True)
     one = todo.add_parser("score", help="pass@k of somebody's answers, with intervals")
-    one.add_argument("answers", help="EvalPlus samples (.jsonl, .jsonl.gz or a folder), generations of the bigcode harness (.json), or a folder generations_{model} of the competition")
-    one.add_argument("--benchmark", required=True, help="such as humaneval+, mbpp+, humaneval, mbpp; codeqwen for the competition's thirteen tasks")
-    one.add_argument("--data", help="folder of the benchmark's files (default: the environment variable CODEDPO_DATA)")
-    one.add_argument("--allow", nargs="+", default=[], choices=ALLOW, help="; ".join(f"{k}: {v}" for k, v in ALLOW.items()))
-    one.add_argument("--journal", help="file of finished programs, made if it is not there: after an interruption the same command goes on")
-    one.add_argument("--out", help="file for the results, in EvalPlus' form; for codeqwen the folder in which metrics_{model} is made")
+    one.add_argument("answers", help="EvalPlus samples (.jsonl, .jsonl.gz or a folder), generations of the "
+                     "bigcode harness (.json), or a folder generations_{model} of the competition")
+    one.add_argument("--benchmark", required=True, help="such as humaneval+, mbpp+, humaneval, mbpp; "
+                     "codeqwen for the competition's thirteen tasks")
+    one.add_argument("--data", help="folder of the benchmark's files (default: the environment variable "
+                     "CODEDPO_DATA)")
+    one.add_argument("--allow", nargs="+", default=[], choices=ALLOW,
+                     help="; ".join(f"{k}: {v}" for k, v in ALLOW.items()))
+    one.add_argument("--journal", help="file of finished programs, made if it is not there: after an "
+                     "interruption the same command goes on")
+    one.add_argument("--out", help="file for the results, in EvalPlus' form; for codeqwen the folder in "
+                     "which metrics_{model} is made")
     todo.add_parser("check", help="what is wrong with a submission").add_argument("zip")
     todo.add_parser("pack", help="make a submission of a folder generations_{model}").add_argument("folder")
-    todo.add_parser("mean", help="the competition's score from a folder metrics_{model}").add_argument("folder")
+    todo.add_parser("mean",
+                    help="the competition's score from a folder metrics_{model}").add_argument("folder")
     return parser
 
 # %% ../nbs/formats.ipynb #50fd3b4a
 def is_result(name: str, head: bytes) -> bool: # of a file
     "Can a file be an earlier result, by its name and its first bytes?"
     begins = head.lstrip()
-    return bool(re.match(rb'$|\{\s*(\}|"eval")', begins)) or name.endswith(".json") and not begins.startswith(b"[")
+    return (bool(re.match(rb'$|\{\s*(\}|"eval")', begins)) or name.endswith(".json")
+            and not begins.startswith(b"["))
 
 def standard(path): # None, or a name
     "The number of the stream that a name such as /dev/stdout stands for, else None."
@@ -495,25 +610,32 @@ def save(out, text: str):
 def score_command(answers, benchmark, data, allow, journal, out):
     if journal is not None: journal_file(journal, [answers] + [out] * (out is not None))
     if benchmark == "codeqwen": return compete_command(answers, data, journal, out)
-    if out is not None and standard(out) is None: destination(out, [answers] + [journal] * (journal is not None), is_result)
+    if out is not None and standard(out) is None:
+        destination(out, [answers] + [journal] * (journal is not None), is_result)
     results = score_file(answers, benchmark, data, allow, journal, progress=sys.stderr.isatty())
     if out is not None: save(out, json.dumps(report(results), indent=1) + "\n")
     there = sys.stderr if standard(out) == 1 else sys.stdout
     for r in rates(results):
         tests = {"base": "base tests", "plus": "all tests"}[r["tests"]]
-        print(f"{benchmark}, {tests}: pass@{r['k']} {100 * r['rate']:.1f} % [{100 * r['low']:.1f}, {100 * r['high']:.1f}], {r['problems']} problems, {r['samples']} answers, judged {judges(results)}", file=there)
-    for why, n in Counter(r["verdict"] for r in results if r["base"] is None).items(): print(f"{benchmark}: {n} of {len(results)} answers {why}", file=there)
+        print(f"{benchmark}, {tests}: pass@{r['k']} {100 * r['rate']:.1f} % [{100 * r['low']:.1f}, "
+              f"{100 * r['high']:.1f}], {r['problems']} problems, {r['samples']} answers, judged "
+              f"{judges(results)}", file=there)
+    for why, n in Counter(r["verdict"] for r in results if r["base"] is None).items():
+        print(f"{benchmark}: {n} of {len(results)} answers {why}", file=there)
 
 def compete_command(answers, data, journal, out):
     model = Path(answers).name.removeprefix("generations_")
-    for task in TASKS if out is not None else (): destination(Path(out)/file_name("metrics", task, model), [journal] * (journal is not None), is_result)
+    for task in TASKS if out is not None else ():
+        destination(Path(out)/file_name("metrics", task, model), [journal] * (journal is not None), is_result)
     rows = score_submission(answers, data, journal)
     scores = {r["task"]: r["rate"] for r in rows if r["rate"] is not None}
     if out is not None: write_metrics(out, model, scores, dict(do_sample=False, n_samples=1))
     for r in rows:
-        rate = "not run" if r["rate"] is None else f"pass@1 {100 * r['rate']:.1f} % [{100 * r['low']:.1f}, {100 * r['high']:.1f}], {r['problems']} problems"
+        rate = ("not run" if r["rate"] is None else f"pass@1 {100 * r['rate']:.1f} % [{100 * r['low']:.1f}, "
+                f"{100 * r['high']:.1f}], {r['problems']} problems")
         print(f"{r['task']}: {rate}" + (f"; {r['left out']} not run: {r['not run']}" if r["not run"] else ""))
-    print(f"mean of {len(TASKS)} tasks: {mean_score(scores):.4f}" if len(scores) == len(TASKS) else f"no mean: {len(TASKS) - len(scores)} of {len(TASKS)} tasks were not run")
+    print(f"mean of {len(TASKS)} tasks: {mean_score(scores):.4f}" if len(scores) == len(TASKS)
+          else f"no mean: {len(TASKS) - len(scores)} of {len(TASKS)} tasks were not run")
 
 def check_command(zip):
     faults = check_zip(zip)
@@ -523,7 +645,8 @@ def check_command(zip):
 def unprinted(error) -> int:
     "What is left to do when standard output takes no more; the exit code."
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)   # so that Python does not try again at its end
-    print(f"formats: standard output takes no more ({error.strerror}): what was printed is not whole", file=sys.stderr)
+    print(f"formats: standard output takes no more ({error.strerror}): what was printed is not whole",
+          file=sys.stderr)
     return 4
 
 def main(argv=None) -> int: # arguments of the command line
@@ -534,9 +657,12 @@ def main(argv=None) -> int: # arguments of the command line
     try: code, said = do[args.pop("command")](**args) or 0, ""
     except BrokenPipeError as error: return unprinted(error)
     except (FormatError, BenchmarkError) as error: code, said = 2, error
-    except OSError as error: code, said = 4 if no_space(error) else 2, file_error(error, error.filename) if error.filename else error
+    except OSError as error:
+        code, said = (4 if no_space(error) else 2,
+                      file_error(error, error.filename) if error.filename else error)
     except sandbox.SandboxError as error: code, said = 3, error
-    except KeyboardInterrupt: code, said = 130, "interrupted; with --journal the same command goes on where it was"
+    except KeyboardInterrupt:
+        code, said = 130, "interrupted; with --journal the same command goes on where it was"
     try: sys.stdout.flush()
     except OSError as error: return unprinted(error)
     if said: print(f"formats: {said}", file=sys.stderr)

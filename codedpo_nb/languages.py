@@ -46,18 +46,23 @@ TASKS = ("synthesize", "fixtests")
 _FIELDS = "task_id prompt declaration canonical_solution buggy_solution test entry_point instruction".split()
 
 def _known(language):
-    if language not in LANGUAGES: raise ValueError(f"unknown language {language!r}; choose one of {', '.join(LANGUAGES)}")
+    if language not in LANGUAGES:
+        raise ValueError(f"unknown language {language!r}; choose one of {', '.join(LANGUAGES)}")
     return language
 
 # %% ../nbs/languages.ipynb #bd8418d2
 def _file_of(language, folder):
     folder = data_folder(folder)
-    if folder is None: raise BenchmarkError(f"no data for HumanEvalPack in {language}: set CODEDPO_DATA to a folder that holds humanevalpack/{language}.jsonl.gz, "
+    if folder is None:
+        raise BenchmarkError(f"no data for HumanEvalPack in {language}: set CODEDPO_DATA to a folder that "
+                             f"holds humanevalpack/{language}.jsonl.gz, "
                                             "or pass a folder or the hub name 'bigcode/humanevalpack'")
-    for name in (f"humanevalpack/{language}.jsonl.gz", f"humanevalpack/{language}.jsonl", f"{language}.jsonl.gz", f"{language}.jsonl",
+    for name in (f"humanevalpack/{language}.jsonl.gz", f"humanevalpack/{language}.jsonl",
+                 f"{language}.jsonl.gz", f"{language}.jsonl",
                  f"{language}/data/humanevalpack.jsonl"):
         if found := sorted(folder.rglob(name)): return found[0]
-    raise BenchmarkError(f"no HumanEvalPack in {language} below {folder}; put humanevalpack/{language}.jsonl.gz there")
+    raise BenchmarkError(f"no HumanEvalPack in {language} below {folder}; put "
+                         f"humanevalpack/{language}.jsonl.gz there")
 
 def load_humanevalpack(
     language: str, # key of `LANGUAGES`
@@ -67,12 +72,15 @@ def load_humanevalpack(
     hub = isinstance(source, str) and re.fullmatch(r"[\w-]+/[\w.-]+", source) and not os.path.isdir(source)
     if hub:
         from datasets import load_dataset
-        found = [(f"{source}, row {i}", dict(row)) for i, row in enumerate(load_dataset(source, _known(language), split="test"))]
+        found = [(f"{source}, row {i}", dict(row)) for i,
+                 row in enumerate(load_dataset(source, _known(language), split="test"))]
     elif is_remote(source): found = read_rows(remote_file(f"humanevalpack/{_known(language)}", source))
     else: found = read_rows(_file_of(_known(language), source))
     for where, row in found:
         for field in _FIELDS + ["import", "test_setup"] * (language == "go"):
-            if not isinstance(row.get(field), str): raise BenchmarkError(f"{where}: the field {field!r} is {'no text' if field in row else 'missing'}")
+            if not isinstance(row.get(field), str):
+                raise BenchmarkError(f"{where}: the field {field!r} is "
+                                     f"{'no text' if field in row else 'missing'}")
     return [dict(row, language=language) for _, row in found]
 
 # %% ../nbs/languages.ipynb #c44fc7f9
@@ -91,11 +99,14 @@ def prompt(row: dict,                # from `load_humanevalpack`
     first = start(row, task)
     if form == "continue" and task == "synthesize": return first.strip()
     asked = row["instruction"].strip()
-    if task == "fixtests": asked = f"{first}{row['buggy_solution']}\n{row['test']}\nFix bugs in {row['entry_point']}."
+    if task == "fixtests":
+        asked = f"{first}{row['buggy_solution']}\n{row['test']}\nFix bugs in {row['entry_point']}."
     if form == "octocoder": return f"Question: {asked}\n\nAnswer:\n{first}".strip()
     text = f"{asked}\n\n{first}".strip()
     if form == "chat": return [dict(role="user", content=text)]
-    if form != "instruct": raise ValueError(f"no form {form!r} for {task}; choose instruct, octocoder or chat, for synthesize also continue")
+    if form != "instruct":
+        raise ValueError(f"no form {form!r} for {task}; choose instruct, octocoder or chat, for synthesize "
+                         "also continue")
     return text
 
 # %% ../nbs/languages.ipynb #6d2f4dda
@@ -104,7 +115,8 @@ def reference_program(row: dict, which: str = "canonical_solution") -> str: # or
     return start(row, "synthesize" if which == "canonical_solution" else "fixtests") + row[which]
 
 # %% ../nbs/languages.ipynb #064d028f
-_STOPS = dict(python=["\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert"], go=["\n//", "\nfunc main(", "struct", "\nfunc"])
+_STOPS = dict(python=["\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert"],
+              go=["\n//", "\nfunc main(", "struct", "\nfunc"])
 
 def stops(language: str) -> list[str]:
     "Words that end an answer."
@@ -140,10 +152,24 @@ def _closed(text, language): # the end of a text whose brackets do not close
 
 # %% ../nbs/languages.ipynb #3a8a521b
 _NAMED = {language: pattern.replace("(...)", r"\([^;{}]{0,2000}\)") for language, pattern in dict(
-    js=r"\bfunction\s*\*?\s*NAME\s*\(|\b(?:const|let|var)\s+NAME\s*=|^(?:(?:module\.)?exports\.)?NAME\s*=[^=]",
-    java=r"[\w>\]]\s+NAME\s*(...)\s*(?:throws\s[\w., ]+)?\{", cpp=r"[\w>&*][\s&*]+NAME\s*(...)\s*(?:const|noexcept|\s|->[\w:<>, ]+)*\{|\bauto\s+NAME\s*=",
+    
+       
+          
+             
+                
+                   
+                      
+                         
+                            
+                               
+                                  
+                                     
+                                        js=r"\bfunction\s*\*?\s*NAME\s*\(|\b(?:const|let|var)\s+NAME\s*=|^(?:(?:module\.)?exports\.)?NAME\s*=[^=]",  # noqa: E501
+    java=r"[\w>\]]\s+NAME\s*(...)\s*(?:throws\s[\w., ]+)?\{",
+    cpp=r"[\w>&*][\s&*]+NAME\s*(...)\s*(?:const|noexcept|\s|->[\w:<>, ]+)*\{|\bauto\s+NAME\s*=",
     go=r"\bfunc\s+NAME\s*[\[(]|\bvar\s+NAME\s*=", rust=r"\bfn\s+NAME\s*[<(]").items()}
-_QUOTED = re.compile(r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"|'(?:\\[^\n']{1,9}|[^'\\\n])'|`(?:\\.|[^`\\])*`""", re.S)
+_QUOTED = re.compile(
+    r"""//[^\n]*|/\*.*?(?:\*/|\Z)|"(?:\\.|[^"\\\n])*"|'(?:\\[^\n']{1,9}|[^'\\\n])'|`(?:\\.|[^`\\])*`""", re.S)
 _IMPORT = re.compile(r"(?:import|#include|using|use)\b.*[;>\")]\s*$")
 
 def _masked(code): # comments and strings are blanked, so that their brackets do not count
@@ -157,46 +183,69 @@ def _end(masked, at): # behind the bracket that closes the first one from a plac
     return len(masked)
 
 def _defined(language, code): # names of functions, types and constants
-    pattern = dict(js=r"\b(?:function|const|let|var|class)\s+(\w+)", go=r"^(?:func|type|var|const)\s+(\w+)", rust=r"\b(?:fn|struct|enum|const)\s+(\w+)").get(
+    pattern = dict(js=r"\b(?:function|const|let|var|class)\s+(\w+)", go=r"^(?:func|type|var|const)\s+(\w+)",
+                   rust=r"\b(?:fn|struct|enum|const)\s+(\w+)").get(
         language, r"[\w>&*\]]\s+[&*]?(\w+)\s*\([^;{}]{0,2000}\)\s*(?:const\s*)?\{|\b(?:class|struct)\s+(\w+)")
     return {name for m in re.finditer(pattern, _masked(code), re.M) for name in m.groups() if name} - {"main"}
 
-def _place(row, code): return re.search(_NAMED[row["language"]].replace("NAME", re.escape(row["entry_point"])), _masked(code), re.M)
+def _place(row, code):
+    return re.search(_NAMED[row["language"]].replace("NAME", re.escape(row["entry_point"])), _masked(code),
+                     re.M)
 
 def _without(code, pattern): # of each match with what its brackets enclose
-    while m := re.search(pattern, _masked(code), re.M): code = code[:m.start()] + code[_end(_masked(code), m.end() - 1):]
+    while m := re.search(pattern, _masked(code), re.M):
+        code = code[:m.start()] + code[_end(_masked(code), m.end() - 1):]
     return code
 
 # %% ../nbs/languages.ipynb #8a3b4b56
-def _chosen(row, codes): # of several blocks the last whole one with the function, and what it mentions of the others
+# of several blocks the last whole one with the function, and what it mentions of the others
+def _chosen(row, codes):
     whole = lambda code: _masked(code).count("{") == _masked(code).count("}")
-    empty = lambda code: re.match(r"\s*\{\s*\}", _masked(code)[_masked(code).find("{", _place(row, code).start()):] or " ")
+    empty = lambda code: re.match(r"\s*\{\s*\}",
+                                  _masked(code)[_masked(code).find("{", _place(row, code).start()):] or " ")
     found = [i for i, code in enumerate(codes) if _place(row, code)]
     if not found: return None
     i = max(found, key=lambda i: (whole(codes[i]), not empty(codes[i]), i))
     def lent(code): # imports alone, or what the function mentions
         lines = [line for line in code.split("\n") if line.strip()]
         if lines and all(map(_IMPORT.match, lines)): return True
-        return whole(code) and not re.search(r"\bmain\s*\(", code) and any(re.search(rf"\b{n}\b", codes[i]) for n in _defined(row["language"], code) - _defined(row["language"], codes[i]))
+        return (whole(code) and not re.search(r"\bmain\s*\(", code)
+                and any(re.search(rf"\b{n}\b", codes[i])
+                        for n in _defined(row["language"], code) - _defined(row["language"], codes[i])))
     return "\n".join([code for j, code in enumerate(codes) if j not in found and lent(code)] + [codes[i]])
 
 def _between(row, text): # words around the function
     if not (at := _place(row, text)): return None
     lines, seen = text.split("\n"), text.count("\n", 0, at.start() + 1)
-    code = re.compile(r"\s*(?:import|#include|using|use|package|public|class|@\w|const|let|var|func|fn|pub|template|struct|type|static|//|/\*|#\[)(?:\b|(?<=\W)).*[;{}(>\"/*\]]\s*$|.*[;{}]\s*$")
+    code = re.compile(
+        
+           
+              
+                 
+                    
+                       
+                          
+                             
+                                
+                                   
+                                      
+                                         r"\s*(?:import|#include|using|use|package|public|class|@\w|const|let|var|func|fn|pub|template|struct|type|static|//|/\*|#\[)(?:\b|(?<=\W)).*[;{}(>\"/*\]]\s*$|.*[;{}]\s*$")  # noqa: E501
     first = next((i for i, line in enumerate(lines[:seen]) if code.match(line)), seen)
-    last = max((i for i, line in enumerate(lines) if i >= seen and re.search(r"[};]\s*$", line)), default=len(lines) - 1)
+    last = max((i for i, line in enumerate(lines) if i >= seen and re.search(r"[};]\s*$", line)),
+               default=len(lines) - 1)
     return "\n".join(lines[first:last + 1])
 
 def complete(row: dict, text: str, task: str = "synthesize",
-             chat: bool = False # a chat's message: functions or bodies, fenced or not, as `answers` reads them
+             # a chat's message: functions or bodies, fenced or not, as `answers` reads them
+             chat: bool = False
             ) -> str:
     "The program of an answer, still without its tests."
     language, first = row["language"], start(row, task)
     if not chat: return first.rstrip() + cut_answer(text.rstrip(), language)
     if language == "python":
         found = read_answer(text, row["entry_point"], first)
-        return found.code.rstrip("\n") + "\n" if found.found else first.rstrip() + "\n" + cut_answer(found.code, language)
+        return (found.code.rstrip("\n") + "\n" if found.found else first.rstrip() + "\n"
+                + cut_answer(found.code, language))
     said = message(text)[0]
     found = blocks(said)
     for codes in ([b.code for b in own(found, language)], [b.code for b in found]):
@@ -204,10 +253,13 @@ def complete(row: dict, text: str, task: str = "synthesize",
     for part in (outside(said, found), said):
         if code := _between(row, part): return _whole(row, code)
     bodies = [b.code for b in own(found, language) if b.code.strip()]
-    return first.rstrip() + ("\n" + cut_answer(max(bodies, key=len), language) if bodies else cut_answer(said.rstrip(), language))
+    return first.rstrip() + ("\n" + cut_answer(max(bodies, key=len), language) if bodies
+                             else cut_answer(said.rstrip(), language))
 
 # %% ../nbs/languages.ipynb #63070920
-def _heading(row, code): # what the task defines before its function and the answer does not: imports, and other functions that it mentions
+# what the task defines before its function and the answer does not: imports, and other functions that it
+# mentions
+def _heading(row, code):
     language, given = row["language"], row["prompt" if row["language"] == "go" else "declaration"]
     head = given[:given.rfind("\n", 0, at.start() + 1) + 1] if (at := _place(row, given)) else ""
     lines = [line for line in head.split("\n") if _IMPORT.match(line) and language != "go"]
@@ -226,18 +278,25 @@ def _whole(row, code): # an answer that holds the whole function, as the task's 
     if language == "go": code = re.sub(r"(?m)^package \w+[ \t]*$", "", code)
     if language == "rust": code = _once_used(row, _without(code, r"#\[cfg\(test\)\]\s*(?:pub )?mod \w+\s*\{"))
     imports, more = _heading(row, code)
-    if language == "java" and re.search(rf"\bstatic\b[^\n(]*\b{row['entry_point']}\s*\(", code): more = re.sub(r"\bpublic (?!static\b)", "public static ", more)
-    if language == "java": return imports + (re.sub(r"(class Solution[^{]*\{)", lambda m: m[1] + "\n" + more, code, count=1) if more else code)
-    return imports + (code + "\n" + more if language == "go" else more + code)   # Go wants imports first, and has no order else
+    if language == "java" and re.search(rf"\bstatic\b[^\n(]*\b{row['entry_point']}\s*\(", code):
+        more = re.sub(r"\bpublic (?!static\b)", "public static ", more)
+    if language == "java":
+        return imports + (re.sub(r"(class Solution[^{]*\{)", lambda m: m[1] + "\n" + more, code, count=1)
+                          if more else code)
+    # Go wants imports first, and has no order else
+    return imports + (code + "\n" + more if language == "go" else more + code)
 
 def _solution(row, code): # Java: one class Solution with the method, the imports above it
     code = re.sub(r"(?m)^package [\w.]+;[ \t]*$", "", code)
-    code = re.sub(r"(?m)^public\s+(?=(?:(?:final|abstract|static)\s+)*(?:class|interface|enum|record)\b)", "", code)
+    code = re.sub(r"(?m)^public\s+(?=(?:(?:final|abstract|static)\s+)*(?:class|interface|enum|record)\b)", "",
+                  code)
     at, masked = _place(row, code).start(), _masked(code)
-    around = [m for m in re.finditer(r"\bclass\s+(\w+)[^{};]*\{", masked) if m.start() < at < _end(masked, m.end() - 1)]
+    around = [m for m in re.finditer(r"\bclass\s+(\w+)[^{};]*\{", masked)
+              if m.start() < at < _end(masked, m.end() - 1)]
     if not around:
         lines = code.split("\n")
-        return "\n".join([line for line in lines if _IMPORT.match(line)] + ["class Solution {"] + [line for line in lines if not _IMPORT.match(line)] + ["}\n"])
+        return "\n".join([line for line in lines if _IMPORT.match(line)] + ["class Solution {"]
+                         + [line for line in lines if not _IMPORT.match(line)] + ["}\n"])
     name = around[0][1]
     if name != "Main": code = _without(code, r"^(?:final\s+)?class\s+Main\b[^{]*\{")
     return code if name == "Solution" else re.sub(rf"\b{name}\b", "Solution", code)
@@ -258,22 +317,27 @@ def _leaves(use, prefix="", deep=20): # of a Rust `use`: [(path, name)]
 def _once_used(row, code): # Rust: without what the task's own lines bring in, which must not be named twice
     use = re.compile(r"(?m)^use ([^;]{1,2000});")
     have = {name for m in use.finditer(row["declaration"]) for _, name in _leaves(m[1])} - {"*"}
-    return use.sub(lambda m: m[0] if m[0] in row["declaration"] else "\n".join(f"use {path};" for path, name in _leaves(m[1]) if name not in have), code)
+    return use.sub(lambda m: m[0] if m[0] in row["declaration"]
+                   else "\n".join(f"use {path};" for path, name in _leaves(m[1]) if name not in have), code)
 
 # %% ../nbs/languages.ipynb #079d1ebf
 _PYTHON = """import math|import re|import sys|import copy|import datetime|import itertools|import collections|import heapq|import statistics|import functools
-    |import hashlib|import numpy|import numpy as np|import string|from typing import *|from collections import *"""
-_CPP = """stdlib.h algorithm cmath math.h numeric stdio.h vector set map queue stack list deque boost/any.hpp string climits cstring iostream
-    sstream fstream""".split()
-_HEAD = dict(python="\n".join(line.strip() for line in _PYTHON.split("|")), cpp="\n".join(["using namespace std;", *(f"#include<{name}>" for name in _CPP)]))
+    |import hashlib|import numpy|import numpy as np|import string|from typing import *|from collections import *"""  # noqa: E501
+_CPP = """stdlib.h algorithm cmath math.h numeric stdio.h vector set map queue stack list deque boost/any.hpp
+     string climits cstring iostream sstream fstream""".split()
+_HEAD = dict(python="\n".join(line.strip() for line in _PYTHON.split("|")),
+             cpp="\n".join(["using namespace std;", *(f"#include<{name}>" for name in _CPP)]))
 
 def answer_and_tests(row: dict, text: str) -> dict[str, str]: # text from `complete`
-    "The two programs of an answer, as a dictionary: the `answer`, with what the original adds, and its `tests`."
-    if row["language"] == "python": return dict(answer=f"{_HEAD['python']}\n{text}".strip() + "\n", tests=row["test"].strip() + "\n")
+    """The two programs of an answer, as a dictionary: the `answer`, with what the original adds, and its
+    `tests`."""
+    if row["language"] == "python":
+        return dict(answer=f"{_HEAD['python']}\n{text}".strip() + "\n", tests=row["test"].strip() + "\n")
     return crossing.two_programs(row, text)
 
 # %% ../nbs/languages.ipynb #e2ec380c
-_PATH = ":".join([os.environ.get("PATH", ""), "/usr/local/bin:/usr/bin:/bin:/usr/local/go/bin", os.path.expanduser("~/.cargo/bin")])
+_PATH = ":".join([os.environ.get("PATH", ""), "/usr/local/bin:/usr/bin:/bin:/usr/local/go/bin",
+                  os.path.expanduser("~/.cargo/bin")])
 
 def _said(*command):
     "What a command prints, None if there is no such command or it fails."
@@ -283,33 +347,45 @@ def _said(*command):
 
 def _find_js():
     node = shutil.which("node", path=_PATH)
-    packages = [p for p in ("/usr/local/lib/node_modules", "/usr/lib/node_modules", "/usr/share/nodejs") if os.path.isdir(p)]
+    packages = [p for p in ("/usr/local/lib/node_modules", "/usr/lib/node_modules", "/usr/share/nodejs")
+                if os.path.isdir(p)]
     return node and dict(run=os.path.realpath(node), version=_said(node, "--version"), packages=packages)
 
 def _find_java():
     java = shutil.which("javac", path=_PATH)   # a runtime alone has no compiler
     if not java: return None
     home = str(Path(os.path.realpath(java)).parent.parent)
-    return dict(run=f"{home}/bin/java", version=_said(java, "-version"), folders=[home, *glob.glob("/etc/java*")])
+    return dict(run=f"{home}/bin/java", version=_said(java, "-version"),
+                folders=[home, *glob.glob("/etc/java*")])
 
 # %% ../nbs/languages.ipynb #1468d8ca
 def _find_cpp():
     found = shutil.which("g++", path=_PATH)
-    return found and dict(run=os.path.realpath(found), version=(_said(found, "--version") or "").split("\n")[0], boost=os.path.exists("/usr/include/boost/any.hpp"))
+    return (found
+            and dict(run=os.path.realpath(found), version=(_said(found, "--version") or "").split("\n")[0],
+                     boost=os.path.exists("/usr/include/boost/any.hpp")))
 
 def _find_rust():
     rustc = shutil.which("rustc", path=_PATH)
     home = rustc and _said(rustc, "--print", "sysroot")
     if not home or not shutil.which("cc", path=_PATH): return None
     crates = _crates(_said(rustc, "--version"))
-    return dict(run=f"{home}/bin/rustc", version=_said(rustc, "--version"), folders=[home, *[str(_prepared("rust"))] * bool(crates)], crates=crates)
+    return dict(run=f"{home}/bin/rustc", version=_said(rustc, "--version"),
+                folders=[home, *[str(_prepared("rust"))] * bool(crates)], crates=crates)
 
 def _find_go():
     go = shutil.which("go", path=_PATH)
     home = go and _said(go, "env", "GOROOT")
-    module = next((p for p in (_prepared("go")/"vendor", Path(_DEBIAN)) if (p/"github.com/stretchr/testify/assert").is_dir()), None)
-    parts = home and sorted({os.path.realpath(p) for p in [home, *glob.glob(f"{home}/*"), *glob.glob(f"{home}/pkg/*")]})   # Debian has links to elsewhere
-    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"), folders=[*parts, *[str(module.parent if module.name == "vendor" else module)] * bool(module)], module=module and str(module))
+    module = next(
+        (p for p in (_prepared("go")/"vendor", Path(_DEBIAN))
+         if (p/"github.com/stretchr/testify/assert").is_dir()), None)
+    # Debian has links to elsewhere
+    parts = home and sorted(
+        {os.path.realpath(p) for p in [home, *glob.glob(f"{home}/*"), *glob.glob(f"{home}/pkg/*")]})
+    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"),
+                         folders=[*parts,
+                                  *[str(module.parent if module.name == "vendor" else module)]
+                                  * bool(module)], module=module and str(module))
 
 _DEBIAN = "/usr/share/gocode/src"   # where Debian's packages put the sources of Go modules
 
@@ -325,9 +401,12 @@ edition = "2021"
 regex = "1"
 md5 = "0.7.0"
 """
-_PACKAGE = dict(rust={"Cargo.toml": _CARGO, "src/lib.rs": ""}, go={"use.go": 'package main\nimport _ "github.com/stretchr/testify/assert"\nfunc main() {}\n'})
-_TESTIFY = {"github.com/davecgh/go-spew": ("v1.0.0", "/spew"), "github.com/pmezard/go-difflib": ("v1.0.0", "/difflib"),
-            "github.com/stretchr/testify": ("v1.0.0", "/assert"), "gopkg.in/yaml.v3": ("v3.0.0", "")}   # what its asserts need
+_PACKAGE = dict(rust={"Cargo.toml": _CARGO, "src/lib.rs": ""},
+                go={"use.go": 'package main\nimport _ "github.com/stretchr/testify/assert"\nfunc main() '
+                    '{}\n'})
+_TESTIFY = {"github.com/davecgh/go-spew": ("v1.0.0", "/spew"), "github.com/pmezard/go-difflib": ("v1.0.0", "/difflib"),  # noqa: E501
+            # what its asserts need
+            "github.com/stretchr/testify": ("v1.0.0", "/assert"), "gopkg.in/yaml.v3": ("v3.0.0", "")}
 _FOUND = {}   # what `toolchain` found
 
 def _put(folder, name, text):
@@ -339,56 +418,76 @@ def _vendored(sources, folder):
     "A Go module in `folder` that has testify's asserts from `sources`, a folder of paths as in an import."
     for path, (_, part) in _TESTIFY.items():
         for file in Path(sources, path + part).glob("*.go"):
-            if not file.name.endswith("_test.go"): _put(f"{folder}/vendor", f"{path}{part}/{file.name}", file.read_text(encoding="utf-8"))
-    there = {path: version for path, (version, part) in _TESTIFY.items() if Path(folder, "vendor", path + part).is_dir()}
-    _put(folder, "go.mod", "module humanevalpack\n\ngo 1.16\n\nrequire (\n" + "".join(f"\t{path} {version}\n" for path, version in there.items()) + ")\n")
-    _put(folder, "vendor/modules.txt", "".join(f"# {path} {version}\n## explicit\n{path}{_TESTIFY[path][1]}\n" for path, version in there.items()))
+            if not file.name.endswith("_test.go"):
+                _put(f"{folder}/vendor", f"{path}{part}/{file.name}", file.read_text(encoding="utf-8"))
+    there = {path: version for path,
+             (version, part) in _TESTIFY.items() if Path(folder, "vendor", path + part).is_dir()}
+    _put(folder, "go.mod",
+         "module humanevalpack\n\ngo 1.16\n\nrequire (\n"
+         + "".join(f"\t{path} {version}\n" for path, version in there.items()) + ")\n")
+    _put(folder, "vendor/modules.txt",
+         "".join(f"# {path} {version}\n## explicit\n{path}{_TESTIFY[path][1]}\n" for path,
+                 version in there.items()))
 
 def _crates(version):
     "Prebuilt crates `{name: file}` and their folder, empty if there are none for this compiler."
     folder = _prepared("rust")
     try: fits = (folder/"version").read_text() == version
     except OSError: fits = False
-    files = {name: glob.glob(f"{glob.escape(str(folder))}/target/debug/deps/lib{name}-*.rlib") for name in ("regex", "md5")}
+    files = {name: glob.glob(f"{glob.escape(str(folder))}/target/debug/deps/lib{name}-*.rlib")
+             for name in ("regex", "md5")}
     return {name: found[0] for name, found in files.items() if found} if fits else {}
 
 def prepare(language: str) -> Path:
     """Build the Rust crates `regex` and `md5`, or fetch Go's `testify`, into the cache. Returns the folder.
 
     Needs a network, except for Go where Debian's package golang-github-stretchr-testify-dev is installed."""
-    folder, tool = _prepared(language), shutil.which(dict(rust="cargo", go="go").get(language, ""), path=_PATH)
-    if language not in ("rust", "go"): raise ValueError(f"nothing to prepare for {language!r}; Rust and Go have packages")
-    if not tool: raise sandbox.SandboxError(f"no {dict(rust='cargo').get(language, language)} on this machine; install it, then prepare again")
+    folder, tool = (_prepared(language),
+                    shutil.which(dict(rust="cargo", go="go").get(language, ""), path=_PATH))
+    if language not in ("rust", "go"):
+        raise ValueError(f"nothing to prepare for {language!r}; Rust and Go have packages")
+    if not tool:
+        raise sandbox.SandboxError(f"no {dict(rust='cargo').get(language, language)} on this machine; "
+                                   "install it, then prepare again")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    if language == "go" and os.path.isdir(f"{_DEBIAN}/github.com/stretchr/testify/assert"): _vendored(_DEBIAN, folder)
+    if language == "go" and os.path.isdir(f"{_DEBIAN}/github.com/stretchr/testify/assert"):
+        _vendored(_DEBIAN, folder)
     else: _build(language, folder, tool)
     _FOUND.pop(language, None)
     return folder
 
 def _build(language, folder, tool):
     for name, text in _PACKAGE[language].items(): _put(folder, name, text)
-    steps = dict(rust=["build"], go=["mod init humanevalpack", "get github.com/stretchr/testify", "mod vendor"])[language]
+    steps = dict(rust=["build"],
+                 go=["mod init humanevalpack", "get github.com/stretchr/testify", "mod vendor"])[language]
     for step in steps:
         done = subprocess.run([tool, *step.split()], cwd=folder, capture_output=True, text=True)
-        if done.returncode: raise sandbox.SandboxError(f"`{language}: {Path(tool).name} {step}` failed in {folder}: {done.stderr.strip()[-300:]}")
+        if done.returncode:
+            raise sandbox.SandboxError(f"`{language}: {Path(tool).name} {step}` failed in {folder}: "
+                                       f"{done.stderr.strip()[-300:]}")
     if language == "rust": _put(folder, "version", _said(shutil.which("rustc", path=_PATH), "--version"))
 
 # %% ../nbs/languages.ipynb #6443ee67
 def toolchain(language: str) -> dict | None:
     "What this machine has for a language, with `version`; None if it has nothing."
     if _known(language) == "python": return dict(version=sys.version.split()[0])
-    if language not in _FOUND: _FOUND[language] = dict(js=_find_js, java=_find_java, cpp=_find_cpp, go=_find_go, rust=_find_rust)[language]() or None
+    if language not in _FOUND:
+        _FOUND[language] = (dict(js=_find_js, java=_find_java, cpp=_find_cpp, go=_find_go,
+                                 rust=_find_rust)[language]() or None)
     return _FOUND[language]
 
 _TOOLS = dict(js="node", java="javac", cpp="g++", go="go", rust="rustc with a linker")
 _LEAST = dict(js=(14, 0), java=(11, 0), cpp=(7, 0), go=(1, 16), rust=(1, 66))   # versions
 
-def _version(text): # "go version go1.19.8 linux/amd64" -> (1, 19); for g++ the packager's stands before it in brackets
+# "go version go1.19.8 linux/amd64" -> (1, 19); for g++ the packager's stands before it in brackets
+def _version(text):
     found = re.search(r"(\d+)(?:\.(\d+))?", re.sub(r"\(.*?\)", "", text or ""))
     return found and (int(found[1]), int(found[2] or 0))
 
-_WANTS = dict(js=[("package", "js-md5", r"require\(\s*['\"]js-md5")], cpp=[("header", "boost", r"#\s*include\s*<boost/(?!any\.hpp)"), ("header", "openssl", r"#\s*include\s*<openssl/")],
+_WANTS = dict(js=[("package", "js-md5", r"require\(\s*['\"]js-md5")],
+              cpp=[("header", "boost", r"#\s*include\s*<boost/(?!any\.hpp)"),
+                   ("header", "openssl", r"#\s*include\s*<openssl/")],
               rust=[("crate", "regex", r"\bRegex::|\bregex::\w"), ("crate", "md5", r"\bmd5::\w")])
 
 def _has(language, tool, name):
@@ -401,9 +500,12 @@ def missing(language: str, program: str | dict = "") -> str | None: # as for `ru
     if tool is None: return f"no {_TOOLS[language]} on this machine"
     version, least = _version(tool["version"]), _LEAST.get(language)
     if version and least and version < least:
-        return f"{_TOOLS[language].split()[0]} {'.'.join(map(str, version))} is too old; {'.'.join(map(str, least))} or newer is needed"
-    if language == "go" and not tool["module"]: return "Go module testify is missing; languages.prepare('go') fetches it"
-    body = re.sub(r"(?m)^\s*(//|use ).*$", "", program if isinstance(program, str) else "\n".join(program.values()))
+        return (f"{_TOOLS[language].split()[0]} {'.'.join(map(str, version))} is too old; "
+                f"{'.'.join(map(str, least))} or newer is needed")
+    if language == "go" and not tool["module"]:
+        return "Go module testify is missing; languages.prepare('go') fetches it"
+    body = re.sub(r"(?m)^\s*(//|use ).*$", "",
+                  program if isinstance(program, str) else "\n".join(program.values()))
     for kind, name, pattern in _WANTS.get(language, ()):
         if re.search(pattern, body) and not _has(language, tool, name): return f"{kind} {name} is missing"
 
@@ -437,7 +539,7 @@ public class Compile {
         }
     }
 }
-"""
+"""  # noqa: E501
 
 # %% ../nbs/languages.ipynb #6b677ff6
 _END_CPP = """
@@ -471,8 +573,9 @@ _END_RUST = """
     let mut out = std::io::stdout();
     out.write_all(std::io::read_to_string(std::io::stdin()).unwrap().as_bytes()).unwrap(); out.flush().unwrap();
 } }
-"""
-_END_GO = 'package main\nimport ("io"; "os"; "testing")\nfunc TestZzz(t *testing.T) { io.Copy(os.Stdout, os.Stdin) }\n'
+"""  # noqa: E501
+_END_GO = ('package main\nimport ("io"; "os"; "testing")\nfunc TestZzz(t *testing.T) { io.Copy(os.Stdout, '
+           'os.Stdin) }\n')
 
 # %% ../nbs/languages.ipynb #115f8e37
 _BOOT_JS = """
@@ -489,7 +592,7 @@ process.on('beforeExit', () => { if (ended) write(1, word); ended = false; });
 const module_ = { exports: {} };
 run.call(module_.exports, module_.exports, createRequire(file), module_, file, path.dirname(file));
 ended = true;
-"""
+"""  # noqa: E501
 
 # %% ../nbs/languages.ipynb #53540995
 _ANY = """
@@ -523,7 +626,7 @@ template <class T> T any_cast(const any &x) {
     return *value;
 }
 }
-"""
+"""  # noqa: E501
 
 # %% ../nbs/languages.ipynb #04251e26
 _RAND = """
@@ -558,16 +661,20 @@ pub trait Rng {
 impl Rng for ThreadRng {
     fn next_u64(&mut self) -> u64 { STATE.with(|s| { let mut x = s.get(); x ^= x << 13; x ^= x >> 7; x ^= x << 17; s.set(x); x }) }
 }
-"""
-_EMPTY = dict(rand=_RAND, regex="pub struct Regex;", md5="")   # without a crate, programs that import it and do not use it compile
+"""  # noqa: E501
+# without a crate, programs that import it and do not use it compile
+_EMPTY = dict(rand=_RAND, regex="pub struct Regex;", md5="")
 
 # %% ../nbs/languages.ipynb #87fc326a
 def _rights(bench, places):
     "What a candidate may do with which files; of its own, it sees those in `places`."
     read, run = containment.READ, containment.READ | containment.RUN
-    rights = dict.fromkeys(["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"], read)
-    rights |= dict.fromkeys([os.path.realpath(p) for p in glob.glob("/lib64/ld-linux-*") + glob.glob("/lib/ld-linux-*")], run)
-    if bench.language in _COMPILED: return rights | dict.fromkeys([f"{place}/program" for place in places], run)
+    rights = dict.fromkeys(["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache",
+                            "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"], read)
+    rights |= dict.fromkeys(
+        [os.path.realpath(p) for p in glob.glob("/lib64/ld-linux-*") + glob.glob("/lib/ld-linux-*")], run)
+    if bench.language in _COMPILED:
+        return rights | dict.fromkeys([f"{place}/program" for place in places], run)
     rights |= dict.fromkeys([*places, *bench.tool.get("folders", ()), *bench.tool.get("packages", ())], read)
     return rights | {bench.tool["run"]: run}
 
@@ -575,7 +682,8 @@ _COMPILED = ("cpp", "rust", "go")   # to a program of their own
 
 def _become(bench, limits, places):
     "Limits, and for a candidate all of its confinement; in a fresh child."
-    extra = 0 if bench.language in ("cpp", "rust") or places is None else 1024   # runtimes reserve more than they use
+    # runtimes reserve more than they use
+    extra = 0 if bench.language in ("cpp", "rust") or places is None else 1024
     space = (limits.memory + extra if places else 4096 + extra) << 20
     containment.set_limits(CPU=int(limits.cpu + 0.999), AS=space)
     if places is None: return
@@ -584,10 +692,13 @@ def _become(bench, limits, places):
 
 # %% ../nbs/languages.ipynb #a22832ec
 def _start(bench, command, limits, places=None, folder=None, ends=None, **env):
-    """Start a process; returns its number and the ends of its two pipes. Raises what went wrong before its first instruction.
+    """Start a process; returns its number and the ends of its two pipes. Raises what went wrong before its
+    first instruction.
 
-    `places` are the folders that a candidate sees (None: a compiler), `ends` its further ends of pipes by number."""
-    env = dict(PATH="/usr/local/bin:/usr/bin:/bin", LC_ALL="C.UTF-8", TZ="UTC", HOME=bench.work, TMPDIR=bench.work) | env
+    `places` are the folders that a candidate sees (None: a compiler), `ends` its further ends of pipes by
+    number."""
+    env = (dict(PATH="/usr/local/bin:/usr/bin:/bin", LC_ALL="C.UTF-8", TZ="UTC", HOME=bench.work,
+                TMPDIR=bench.work) | env)
     out, out_end = os.pipe()
     err, err_end = os.pipe()
     wrong, wrong_end = os.pipe()   # closed by a successful exec
@@ -616,7 +727,8 @@ def _start(bench, command, limits, places=None, folder=None, ends=None, **env):
 _KEEP = 1 << 16   # bytes that are kept of the beginning of an output, and of its end
 
 def _follow(children, wall):
-    "Read the pipes of processes until the first of them ends, kill their groups; returns the outputs and whether it was too late."
+    """Read the pipes of processes until the first of them ends, kill their groups; returns the outputs and
+    whether it was too late."""
     poll, end = select.poll(), time.monotonic() + wall
     kept = {fd: b"" for _, *pipes in children for fd in pipes}
     watches = {os.pidfd_open(pid): pid for pid, *_ in children}
@@ -646,7 +758,8 @@ def _ended(pid, late, limits):
     _, status, used = os.wait4(pid, 0)
     harness.end_group(pid)
     code = os.waitstatus_to_exitcode(status)
-    return None if code and (late or used.ru_utime + used.ru_stime > 0.9 * limits.cpu) else code   # whatever it made of the signal
+    # whatever it made of the signal
+    return None if code and (late or used.ru_utime + used.ru_stime > 0.9 * limits.cpu) else code
 
 def _execute(bench, command, limits, **how):
     "Run a process to its end: `(code, output, errors)`."
@@ -655,26 +768,34 @@ def _execute(bench, command, limits, **how):
     return (_ended(child[0], late, limits), *said)
 
 def _converse(bench, tests, answer, limits):
-    "Run the process of the tests, and that of the answer as long; what `_execute` returns for both. Each is given as `(command, options of _start)`."
+    """Run the process of the tests, and that of the answer as long; what `_execute` returns for both.
+
+    Each is given as `(command, options of _start)`."""
     pipes = [os.pipe(), os.pipe()]
     (ask, asking), (tell, telling) = pipes
     place = 1 if bench.language == "java" else 4   # Java has no names for other ends of pipes
-    children, bounds = [], [replace(limits, cpu=max(limits.cpu, 10)), limits]   # the tests' own time is not the answer's
+    # the tests' own time is not the answer's
+    children, bounds = [], [replace(limits, cpu=max(limits.cpu, 10)), limits]
     try:
         for (command, how), ends in ((tests, {0: tell, place: asking}), (answer, {0: ask, place: telling})):
             children.append(_start(bench, command, bounds[len(children)], ends=ends, **how))
     finally:
         for end in (ask, asking, tell, telling): os.close(end)
-        if len(children) == 1: _kill_all(children[0][0]), os.waitpid(children[0][0], 0), os.close(children[0][1]), os.close(children[0][2])
+        if len(children) == 1:
+            (_kill_all(children[0][0]), os.waitpid(children[0][0], 0), os.close(children[0][1]),
+             os.close(children[0][2]))
     said, late = _follow(children, limits.wall)
-    return [(_ended(pid, late, own), *words) for (pid, *_), own, words in zip(children, bounds, said, strict=True)]
+    return [(_ended(pid, late, own), *words) for (pid, *_), own,
+            words in zip(children, bounds, said, strict=True)]
 
 # %% ../nbs/languages.ipynb #1173947e
 _MINUTE = sandbox.Limits(cpu=60, first=0, wall=120, memory=4096)   # of a compiler
 
 def _must(bench, *command, **how):
     code, out, err = _execute(bench, list(command), _MINUTE, **how)
-    if code: raise sandbox.SandboxError(f"{bench.language} cannot be made ready: {Path(command[0]).name} says {(err or out)[:500]}")
+    if code:
+        raise sandbox.SandboxError(f"{bench.language} cannot be made ready: {Path(command[0]).name} says "
+                                   f"{(err or out)[:500]}")
 
 def _warm(bench):
     "Everything that is done once for all programs of a server."
@@ -687,50 +808,68 @@ def _warm(bench):
         _put(warm, "pre_wire.h", _HEAD["cpp"] + '\n#include "wire.h"\n')
         _put(warm, "end.cpp", _END_CPP)
         if not bench.tool["boost"]: _put(warm, "boost/any.hpp", _ANY)
-        for name in ("pre", "pre_wire"): _must(bench, run, "-std=c++11", "-w", "-pthread", f"-I{warm}", "-x", "c++-header", f"{warm}/{name}.h", "-o", f"{warm}/{name}.h.gch")
-        for name in ("end", "wire"): _must(bench, run, "-std=c++11", "-c", f"{warm}/{name}.cpp", "-o", f"{warm}/{name}.o")
+        for name in ("pre", "pre_wire"):
+            _must(bench, run, "-std=c++11", "-w", "-pthread", f"-I{warm}", "-x", "c++-header",
+                  f"{warm}/{name}.h", "-o", f"{warm}/{name}.h.gch")
+        for name in ("end", "wire"):
+            _must(bench, run, "-std=c++11", "-c", f"{warm}/{name}.cpp", "-o", f"{warm}/{name}.o")
     if language == "rust":
         for name, text in (_EMPTY | dict(codedpo_wire=crossing.WIRES["rust"]["codedpo_wire.rs"])).items():
             if name in bench.tool["crates"]: continue
             _put(warm, f"{name}.rs", text)
-            _must(bench, run, "--edition", "2021", "--crate-type", "rlib", "--crate-name", name, f"{warm}/{name}.rs", "-o", f"{warm}/lib{name}.rlib")
+            _must(bench, run, "--edition", "2021", "--crate-type", "rlib", "--crate-name", name,
+                  f"{warm}/{name}.rs", "-o", f"{warm}/lib{name}.rlib")
     if language == "go": _warm_go(bench)
 
 def _warm_go(bench):
     sources, module = Path(bench.tool["module"]), f"{bench.warm}/module"
-    if sources.name == "vendor": shutil.copytree(sources.parent, module, ignore=shutil.ignore_patterns("use.go"))
+    if sources.name == "vendor":
+        shutil.copytree(sources.parent, module, ignore=shutil.ignore_patterns("use.go"))
     else: _vendored(sources, module)
     _put(module, "wire/wire.go", crossing.WIRES["go"]["wire/wire.go"])
-    _put(module, "run/main.go", 'package main\nimport "humanevalpack/answer"\nfunc main() { answer.CodedpoServe() }\n')
+    _put(module, "run/main.go", 'package main\nimport "humanevalpack/answer"\nfunc main() { '
+         'answer.CodedpoServe() }\n')
     _put(module, "whole/end_test.go", _END_GO)
     _put(module, "answer/glue.go", "package answer\nfunc CodedpoServe() {}\n")
-    _put(module, "tests/main_test.go", 'package main\nimport ("testing"; "humanevalpack/wire"; "github.com/stretchr/testify/assert")\n'
-                                       "func TestNothing(t *testing.T) { var f func(); wire.Ask(&f); assert.New(t) }\n")
-    for command in (["build", "./run"], ["test", "-vet=off", "-c", "./tests"]): _must(bench, *_go(bench, *command), folder=module, **_go_env(bench))
+    _put(module, "tests/main_test.go", 'package main\nimport ("testing"; "humanevalpack/wire"; '
+         '"github.com/stretchr/testify/assert")\n'
+                                       "func TestNothing(t *testing.T) { var f func(); wire.Ask(&f); "
+                                       "assert.New(t) }\n")
+    for command in (["build", "./run"], ["test", "-vet=off", "-c", "./tests"]):
+        _must(bench, *_go(bench, *command), folder=module, **_go_env(bench))
 
-def _go(bench, act, *words): return [bench.tool["run"], act, "-ldflags=-s -w", "-o", f"{bench.work}/program", *words]
-def _go_env(bench): return dict(GOPROXY="off", GOFLAGS="-mod=vendor", GO111MODULE="on", GOTOOLCHAIN="local", GOCACHE=f"{bench.warm}/cache", GOPATH=f"{bench.warm}/path")
+def _go(bench, act, *words):
+    return [bench.tool["run"], act, "-ldflags=-s -w", "-o", f"{bench.work}/program", *words]
+def _go_env(bench):
+    return dict(GOPROXY="off", GOFLAGS="-mod=vendor", GO111MODULE="on", GOTOOLCHAIN="local",
+                GOCACHE=f"{bench.warm}/cache", GOPATH=f"{bench.warm}/path")
 
 # %% ../nbs/languages.ipynb #edb9e90f
 def _warm_java(bench):
     home = Path(bench.tool["run"]).parent
-    parts = dict(Compile=_COMPILE_JAVA, Run=_END_JAVA, Main="public class Main { public static void main(String[] args) {} }")
+    parts = dict(Compile=_COMPILE_JAVA, Run=_END_JAVA, Main="public class Main { public static void "
+                 "main(String[] args) {} }")
     for name, text in parts.items(): _put(bench.warm, f"{name}.java", text)
     sources = [*(f"{name}.java" for name in parts), *crossing.WIRES["java"]]
-    _must(bench, f"{home}/javac", "-J-Xmx512m", "-d", bench.warm, *(f"{bench.warm}/{name}" for name in sources))
+    _must(bench, f"{home}/javac", "-J-Xmx512m", "-d", bench.warm,
+          *(f"{bench.warm}/{name}" for name in sources))
     os.unlink(f"{bench.warm}/Main.class")
     _start_javac(bench)
 
-_JVM = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -XX:-UseContainerSupport -XX:CompressedClassSpaceSize=64m -XX:ReservedCodeCacheSize=48m".split()
+_JVM = ("-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -XX:-UseContainerSupport "
+        "-XX:CompressedClassSpaceSize=64m -XX:ReservedCodeCacheSize=48m".split())
 
 def _start_javac(bench):
     "A Java compiler that waits for folders; in the server's containment."
-    bench.javac = subprocess.Popen([bench.tool["run"], *_JVM, "-Xmx512m", "-cp", bench.warm, "Compile"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    bench.javac = subprocess.Popen([bench.tool["run"], *_JVM, "-Xmx512m", "-cp", bench.warm, "Compile"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL, bufsize=0)
 
 def _javac(bench, folder, *files):
-    "Have the warm compiler compile files into a folder; a compiler that does not answer in a minute is replaced."
-    bench.javac.stdin.write(f"{' '.join([folder, bench.warm, *(f'{folder}/{file}' for file in files)])}\n".encode())
+    """Have the warm compiler compile files into a folder; a compiler that does not answer in a minute is
+    replaced."""
+    bench.javac.stdin.write(
+        f"{' '.join([folder, bench.warm, *(f'{folder}/{file}' for file in files)])}\n".encode())
     ready = select.select([bench.javac.stdout], [], [], _MINUTE.wall)[0]
     said = os.read(bench.javac.stdout.fileno(), 100) if ready else b""
     if said: return int(said != b"true\n"), Path(folder, "said").read_text(errors="replace"), ""
@@ -741,8 +880,11 @@ def _javac(bench, folder, *files):
 
 # %% ../nbs/languages.ipynb #80627074
 def _compile(bench, folder, source, part="whole", glue=""):
-    "Compile a program into a folder: `(code, output, errors)`. `part` is what it is: `answer`, `tests`, or both in one, `whole`."
-    return dict(js=_compile_js, java=_compile_java, cpp=_compile_cpp, rust=_compile_rust, go=_compile_go)[bench.language](bench, folder, source, part, glue)
+    """Compile a program into a folder:
+
+    `(code, output, errors)`. `part` is what it is: `answer`, `tests`, or both in one, `whole`."""
+    return dict(js=_compile_js, java=_compile_java, cpp=_compile_cpp, rust=_compile_rust,
+                go=_compile_go)[bench.language](bench, folder, source, part, glue)
 
 def _compile_js(bench, folder, source, part, glue):
     _put(folder, "program.js", source)
@@ -757,23 +899,32 @@ def _compile_cpp(bench, folder, source, part, glue):
     warm = bench.warm
     _put(folder, "program.cpp", source)
     libraries = ["-lcrypto", "-lssl"] if "openssl/" in source else []
-    head, with_it = ("pre", [f"{warm}/end.o", "-Wl,--wrap=main"]) if part == "whole" else ("pre_wire", [f"{warm}/wire.o"])
-    return _execute(bench, [bench.tool["run"], "-std=c++11", "-w", "-pipe", "-pthread", f"-I{warm}", "-include", f"{warm}/{head}.h", f"{folder}/program.cpp", *with_it,
+    head, with_it = (("pre", [f"{warm}/end.o", "-Wl,--wrap=main"]) if part == "whole"
+                     else ("pre_wire", [f"{warm}/wire.o"]))
+    return _execute(bench,
+                    [bench.tool["run"], "-std=c++11", "-w", "-pipe", "-pthread", f"-I{warm}", "-include",
+                     f"{warm}/{head}.h", f"{folder}/program.cpp", *with_it,
                             "-o", f"{folder}/program", *libraries], _MINUTE)
 
 def _compile_rust(bench, folder, source, part, glue):
     _put(folder, "program.rs", source + _END_RUST * (part == "whole"))
     warm, crates = bench.warm, bench.tool["crates"]
-    given = [w for n in _EMPTY for w in ("--extern", f"{n}={crates.get(n, f'{warm}/lib{n}.rlib')}")] + ["--extern", f"codedpo_wire={warm}/libcodedpo_wire.rlib"] * (part != "whole")
+    given = ([w for n in _EMPTY for w in ("--extern", f"{n}={crates.get(n, f'{warm}/lib{n}.rlib')}")]
+             + ["--extern", f"codedpo_wire={warm}/libcodedpo_wire.rlib"] * (part != "whole"))
     folders = [w for file in crates.values() for w in ("-L", str(Path(file).parent))]
-    return _execute(bench, [bench.tool["run"], *["--test"] * (part != "answer"), "--edition", "2021", "-A", "warnings", "-C", "debuginfo=0", "-C", "strip=symbols", *given, *folders,
+    return _execute(bench,
+                    [bench.tool["run"], *["--test"] * (part != "answer"), "--edition", "2021", "-A",
+                     "warnings", "-C", "debuginfo=0", "-C", "strip=symbols", *given, *folders,
                             f"{folder}/program.rs", "-o", f"{folder}/program"], _MINUTE)
 
 def _compile_go(bench, folder, source, part, glue):
     module = f"{bench.warm}/module"
-    _put(module, dict(answer="answer/answer.go", tests="tests/main_test.go", whole="whole/main_test.go")[part], source)
+    _put(module,
+         dict(answer="answer/answer.go", tests="tests/main_test.go", whole="whole/main_test.go")[part],
+         source)
     if glue: _put(module, "answer/glue.go", glue)
-    command = _go(bench, *(["build", "./run"] if part == "answer" else ["test", "-vet=off", "-c", f"./{part}"]))
+    command = _go(bench,
+                  *(["build", "./run"] if part == "answer" else ["test", "-vet=off", "-c", f"./{part}"]))
     done = _execute(bench, command, _MINUTE, folder=module, **_go_env(bench))
     if not done[0]: os.rename(f"{bench.work}/program", f"{folder}/program")
     return done
@@ -785,26 +936,37 @@ def _command(bench, memory, folder, part="whole"):
     if bench.language == "js":
         boot = "boot.js" if part == "whole" else f"{part}.js"
         places = [folder, *(f"{warm}/{name}" for name in (boot, "wire.js"))]
-        return [run, f"--max-old-space-size={memory}", "--v8-pool-size=0", f"{warm}/{boot}", f"{folder}/program.js"], dict(
-            places=places, folder=folder, NODE_PATH=":".join(bench.tool["packages"]), OPENSSL_CONF="/dev/null")
+        return [run, f"--max-old-space-size={memory}", "--v8-pool-size=0", f"{warm}/{boot}",
+                f"{folder}/program.js"], dict(
+            places=places, folder=folder, NODE_PATH=":".join(bench.tool["packages"]),
+            OPENSSL_CONF="/dev/null")
     if bench.language == "java":
         first = dict(answer="codedpo.Answer", tests="codedpo.Tests", whole="Run")[part]
-        return [run, *_JVM, f"-Xmx{memory}m", "-Xshare:auto", "-ea", "-cp", f"{warm}:{folder}", first], dict(places=[folder, f"{warm}/codedpo", f"{warm}/Run.class"], folder=folder)
+        return ([run, *_JVM, f"-Xmx{memory}m", "-Xshare:auto", "-ea", "-cp", f"{warm}:{folder}", first],
+                dict(places=[folder, f"{warm}/codedpo", f"{warm}/Run.class"], folder=folder))
     how = dict(places=[folder], folder=folder)
-    if bench.language == "rust": return [f"{folder}/program", *["--test-threads=1"] * (part != "answer")], how | dict(RUST_BACKTRACE="0")
+    if bench.language == "rust":
+        return ([f"{folder}/program", *["--test-threads=1"] * (part != "answer")],
+                how | dict(RUST_BACKTRACE="0"))
     return [f"{folder}/program"], how
 
 # %% ../nbs/languages.ipynb #26c5addc
-_MEMORY = r"std::bad_alloc|OutOfMemoryError|memory allocation of \d+ bytes failed|heap out of memory|Array buffer allocation failed|out of memory"
+_MEMORY = (r"std::bad_alloc|OutOfMemoryError|memory allocation of \d+ bytes failed|heap out of memory|Array "
+           r"buffer allocation failed|out of memory")
 _FAIL = r"Assertion `|AssertionError|Assertion failed|assertion [`\w]|assertion failed|Error Trace:"
-_ERROR = dict(cpp=r"instance of '(?:\w+::)*(\w+)", java=r'Exception in thread "[^"]*" (?:\w+\.)*(\w+)', js=r"(?m)^(?:Uncaught )?(\w*Error)\b", rust=r"\b(panic)ked at", go=r"(?m)^(panic):")
+_ERROR = dict(cpp=r"instance of '(?:\w+::)*(\w+)", java=r'Exception in thread "[^"]*" (?:\w+\.)*(\w+)',
+              js=r"(?m)^(?:Uncaught )?(\w*Error)\b", rust=r"\b(panic)ked at", go=r"(?m)^(panic):")
 
 def _verdict(language, code, out, err, word=None):
     "The verdict of a process that has ended; without a word none is a `pass`."
     both = out + err
-    if code is None: return "memory" if language == "js" and "FATAL ERROR" in err and re.search(_MEMORY, err) else "timeout"   # node is slow to end
+    # node is slow to end
+    if code is None:
+        return ("memory" if language == "js" and "FATAL ERROR" in err and re.search(_MEMORY, err)
+                else "timeout")
     if language == "js" and code == 97: return "compile-error"
-    if code == 0 and word and word in out: return "fail" if language == "js" and (out != word or err) else "pass"
+    if code == 0 and word and word in out:
+        return "fail" if language == "js" and (out != word or err) else "pass"
     if re.search(_MEMORY, both): return "memory"
     if code == 0 and not (language == "js" and both): return "exit"
     if re.search(_FAIL, both): return "fail"
@@ -838,7 +1000,8 @@ def _judge_whole(bench, program, limits):
     return [_verdict(bench.language, code, out, err, word), _brief(err or out.replace(word, ""))]
 
 def _not_compiled(code, out, err):
-    return ["timeout", "the compiler took too long"] if code is None else ["compile-error", _brief(err or out)]
+    return (["timeout", "the compiler took too long"] if code is None
+            else ["compile-error", _brief(err or out)])
 
 def _judge_halves(bench, program, limits):
     tests, problem = _tests(bench, program["tests"])
@@ -846,28 +1009,33 @@ def _judge_halves(bench, program, limits):
     folder = _folder(bench.work, "answer")
     code, *said = _compile(bench, folder, program["answer"], "answer", program.get("glue", ""))
     if code is None or code: return _not_compiled(code, *said)
-    asked, answered = _converse(bench, _command(bench, limits.memory, tests, "tests"), _command(bench, limits.memory, folder, "answer"), limits)
+    asked, answered = (_converse(bench, _command(bench, limits.memory, tests, "tests"),
+                                 _command(bench, limits.memory, folder, "answer"), limits))
     return _verdict_of_two(bench.language, asked, answered)
 
 def _verdict_of_two(language, asked, answered):
     "Verdict and message from how the tests' process ended, and that of the answer."
     code, out, err = asked
     if code == 0: return ["pass", _brief(answered[2] or answered[1])]
-    if code is not None and code != _GONE and not (language == "js" and code == 97): return [_verdict(language, *asked), _brief(err or out)]
+    if code is not None and code != _GONE and not (language == "js" and code == 97):
+        return [_verdict(language, *asked), _brief(err or out)]
     code, out, err = answered
-    if code == -signal.SIGKILL: code = 0 if asked[0] else None   # it was still there when its tests ended, by themselves or at a limit
+    # it was still there when its tests ended, by themselves or at a limit
+    if code == -signal.SIGKILL: code = 0 if asked[0] else None
     return [_verdict(language, code, out, err), _brief(err or out)]
 
 _RECENT = 16   # compiled tests that are kept
 
 def _tests(bench, source):
-    "Folder of the compiled tests, and what the compiler said if it failed; the same tests are compiled once for many answers."
+    """Folder of the compiled tests, and what the compiler said if it failed; the same tests are compiled once
+    for many answers."""
     if source not in bench.tests:
         while len(bench.tests) >= _RECENT: shutil.rmtree(bench.tests.pop(next(iter(bench.tests)))[0])
         bench.count += 1
         folder = _folder(bench.kept, str(bench.count))
         code, out, err = _compile(bench, folder, source, "tests")
-        bench.tests[source] = folder, (err or out or "the compiler took too long") if code is None or code else None
+        bench.tests[source] = (folder,
+                               (err or out or "the compiler took too long") if code is None or code else None)
     return bench.tests[source]
 
 def _folder(*parts):
@@ -881,7 +1049,8 @@ def _serve(language, level, tool):
     kernel, problem = containment.Kernel("compilers", level), None
     more = containment.compiler_rules(sockets=dict(java=1, rust=3).get(language, 0))
     home = kernel.confine_server([], tool.get("folders", []), more)
-    bench = SimpleNamespace(language=language, tool=tool, kernel=kernel, warm=f"{home}/warm", work=f"{home}/work", kept=f"{home}/kept", tests={}, count=0, javac=None)
+    bench = SimpleNamespace(language=language, tool=tool, kernel=kernel, warm=f"{home}/warm",
+                            work=f"{home}/work", kept=f"{home}/kept", tests={}, count=0, javac=None)
     for folder in (bench.warm, bench.work, bench.kept): os.mkdir(folder)
     os.chdir(bench.work)
     try: _warm(bench)
@@ -909,12 +1078,14 @@ class Workshop(sandbox.Pool):
     def command(self) -> list[str]:
         "The command line that starts a server."
         home = Path(sandbox.__file__).resolve().parent.parent
-        return server.python(_BEGIN.format(str(home), (self.language, self.kind[1], toolchain(self.language))))
+        return server.python(_BEGIN.format(str(home),
+                                           (self.language, self.kind[1], toolchain(self.language))))
 
     def _check(self):
         lacking = [n for n in ("namespaces", "landlock", "seccomp") if n not in self.level]
         if lacking and self.kind[1] is None:
-            raise sandbox.SandboxError(f"no {' and no '.join(lacking)} on this kernel or in this container; allow them, or ask for level='rlimits'")
+            raise sandbox.SandboxError(f"no {' and no '.join(lacking)} on this kernel or in this container; "
+                                       "allow them, or ask for level='rlimits'")
 
 # %% ../nbs/languages.ipynb #1dff3957
 SECONDS = dict(python=10, js=10, java=10, cpp=60, go=20, rust=60)
@@ -922,7 +1093,8 @@ SECONDS = dict(python=10, js=10, java=10, cpp=60, go=20, rust=60)
 def limits_of(language: str) -> sandbox.Limits:
     "The original's limits, as CPU time of the program."
     seconds = SECONDS[_known(language)]
-    return sandbox.Limits(cpu=seconds, first=1 if language == "python" else 0, wall=60 + 2 * seconds, memory=1024)
+    return sandbox.Limits(cpu=seconds, first=1 if language == "python" else 0, wall=60 + 2 * seconds,
+                          memory=1024)
 
 def _keys(programs, language, limits, level):
     tool = toolchain(language)
@@ -932,10 +1104,12 @@ def _keys(programs, language, limits, level):
 def _python_run(programs, limits, workers, level, pool):
     "Python programs are the sandbox's own business; of one that is a single text, loading is running."
     halves = [dict(answer=p, tests="") if isinstance(p, str) else p for p in programs]
-    result = sandbox.run([p["answer"] for p in halves], [[p["tests"]] for p in halves], limits=limits, workers=workers, level=level, pool=pool, profile=None if pool else "scientific")
+    result = sandbox.run([p["answer"] for p in halves], [[p["tests"]] for p in halves], limits=limits,
+                         workers=workers, level=level, pool=pool, profile=None if pool else "scientific")
     for i, [verdict] in enumerate(result.verdicts):
         verdict = verdict.removeprefix("load-")
-        yield i, "compile-error" if re.fullmatch("error:(Syntax|Indentation|Tab)Error", verdict) else verdict, ""
+        yield i, "compile-error" if re.fullmatch("error:(Syntax|Indentation|Tab)Error",
+                                                 verdict) else verdict, ""
 
 def _results(programs, language, limits, workers, level, shop):
     "Place, verdict and message of each program, as they come."
@@ -956,7 +1130,8 @@ def explain(programs: Iterable,  # from `answer_and_tests`, or texts, each a who
             pool: sandbox.Pool | None = None # a `Workshop` (for Python a `Pool`) to use
            ) -> list[tuple[str, str]]:
     "`(verdict, message)` of each program; the message is what compiler or program said."
-    if isinstance(programs, str): raise TypeError("programs is one string: give a list of programs, even if it has only one")
+    if isinstance(programs, str):
+        raise TypeError("programs is one string: give a list of programs, even if it has only one")
     programs, limits = list(programs), limits or limits_of(language)
     keys = _keys(programs, language, limits, level)
     reasons = {k: r for k, p in zip(keys, programs, strict=True) if (r := missing(language, p))}
@@ -976,9 +1151,14 @@ def explain(programs: Iterable,  # from `answer_and_tests`, or texts, each a who
 def run_programs(programs: Iterable, language: str, **options) -> list[str]:
     """Verdicts of programs in a language, in order. Options as for `explain`.
 
-    Contained are files, network, processes, memory and time, as the tables above say. A program from `answer_and_tests` passes if the process of its tests has come
-    to its end; that process has no line of the answer in it, sees of it nothing but values, and of a kind that the library has; native code of the answer's can do no more than send other bytes.
-    Values of other kinds do not cross (functions, objects of an own class): the answer then ends with an error, or, where the declared type says so before, its
-    task is `not run`. Not covered: an answer may keep state from call to call; under `level="rlimits"` nothing but their being two keeps the processes apart. A program that is one text, tests included, is as trustworthy as its author.
+    Contained are files, network, processes, memory and time, as the tables above say. A program from
+    `answer_and_tests` passes if the process of its tests has come
+    to its end; that process has no line of the answer in it, sees of it nothing but values, and of a kind
+    that the library has; native code of the answer's can do no more than send other bytes.
+    Values of other kinds do not cross (functions, objects of an own class): the answer then ends with an
+    error, or, where the declared type says so before, its
+    task is `not run`. Not covered: an answer may keep state from call to call; under `level="rlimits"`
+    nothing but their being two keeps the processes apart. A program that is one text, tests included, is as
+    trustworthy as its author.
     Raises `SandboxError` where the kernel does not contain programs."""
     return [verdict for verdict, _ in explain(programs, language, **options)]

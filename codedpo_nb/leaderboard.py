@@ -137,12 +137,16 @@ def grouped(rows: list[dict], # benchmark, model, value in percent, source, and 
     for (benchmark, model), each in found.items():
         j = models.index(model)
         bar(ax, benchmarks.index(benchmark) + (j - (len(models) - 1) / 2) * step, step, each, f"C{j}", values)
-    for j, model in enumerate(models): ax.bar(0, 0, color=f"C{j}", label=model, edgecolor="white", hatch="////" if j == 0 else None)
+    for j, model in enumerate(models):
+        ax.bar(0, 0, color=f"C{j}", label=model, edgecolor="white", hatch="////" if j == 0 else None)
     if conflicts(rows): ax.plot([], [], "D", ms=4, mfc="none", mec="0.1", label="another source says")
     ax.set(xticks=range(len(benchmarks)), ylabel=label, ylim=(0, 110))
-    ax.set_xticklabels([b.replace(", ", ",\n").replace(" ", "\n", 1) if len(b) > 12 else b for b in benchmarks], fontsize=7)
+    ax.set_xticklabels(
+        [b.replace(", ", ",\n").replace(" ", "\n", 1) if len(b) > 12 else b for b in benchmarks], fontsize=7)
     ax.grid(axis="x", visible=False)
-    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] not in models) # models first
+    # models first
+    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True),
+                     key=lambda entry: entry[1] not in models)
     fig.legend(*zip(*entries, strict=True), ncols=6, loc="outside lower center", fontsize=7)
     return fig
 
@@ -150,14 +154,18 @@ def grouped(rows: list[dict], # benchmark, model, value in percent, source, and 
 def bar(ax, x: float, step: float, each: list, color: str, values: bool):
     "One bar with what belongs to it; `each` are the rows of one model on one benchmark."
     first, top = each[0], each[0]["value"]
-    ax.bar(x, top, step * .94, color=color, edgecolor="white", linewidth=.3, hatch="////" if color == "C0" else None)
+    ax.bar(x, top, step * .94, color=color, edgecolor="white", linewidth=.3,
+           hatch="////" if color == "C0" else None)
     if first.get("low") is not None:
-        ax.errorbar(x, top, [[max(0, top - first["low"])], [max(0, first["high"] - top)]], color="0.25", lw=.9, capsize=1.5)
+        ax.errorbar(x, top, [[max(0, top - first["low"])], [max(0, first["high"] - top)]], color="0.25",
+                    lw=.9, capsize=1.5)
         top = first["high"]
     for other in dict.fromkeys(r["value"] for r in each[1:] if r["value"] != first["value"]):
         ax.plot(x, other, "D", ms=4, mfc="white", mec="0.1", mew=.8)
         if -12 < top - other < 12: top = max(top, other + 2)
-    if values: ax.text(x, top + 1.5, f"{first['value']:.1f}", rotation=90, ha="center", va="bottom", fontsize=5.5, color="0.2")
+    if values:
+        ax.text(x, top + 1.5, f"{first['value']:.1f}", rotation=90, ha="center", va="bottom", fontsize=5.5,
+                color="0.2")
 
 # %% ../nbs/leaderboard.ipynb #b80936f5
 def tradeoff(points: list[tuple], # name, x and y, each `(value, low, high)`, None where there is no interval
@@ -167,16 +175,19 @@ def tradeoff(points: list[tuple], # name, x and y, each `(value, low, high)`, No
     fig, ax = plt.subplots(figsize=(5.2, 3.2))
     reach = lambda v: None if v[1] is None else [[max(0, v[0] - v[1])], [max(0, v[2] - v[0])]]
     for i, (name, x, y) in enumerate(points):
-        ax.errorbar(x[0], y[0], yerr=reach(y), xerr=reach(x), fmt="os^Dvp"[i % 6], ms=6, capsize=2, lw=1, color=f"C{i % 10}", label=name)
+        ax.errorbar(x[0], y[0], yerr=reach(y), xerr=reach(x), fmt="os^Dvp"[i % 6], ms=6, capsize=2, lw=1,
+                    color=f"C{i % 10}", label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     fig.legend(*ax.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     return fig
 
 # %% ../nbs/leaderboard.ipynb #24f37038
-PAPER_HEADS = {"Table 2": "HumanEval HumanEval+ MBPP MBPP+", "Table 4": "easy medium hard", "Table 9": "plotting NumPy pandas PyTorch SciPy scikit-learn TensorFlow average"}
+PAPER_HEADS = {"Table 2": "HumanEval HumanEval+ MBPP MBPP+", "Table 4": "easy medium hard",
+               "Table 9": "plotting NumPy pandas PyTorch SciPy scikit-learn TensorFlow average"}
 PAPER = {"Table 1": """DeepSeekCoder-6.7B | base | 47.6 39.6 70.2 56.6
 DeepSeekCoder-6.7B | + SFT | 73.17 68.29 76.72 66.67
-DeepSeekCoder-6.7B | + SFT + DPO | 83.54 76.22 80.7 70.93""", "Table 4": """DeepSeekCoder-6.7B | base | 39.9 7.4 0.4
+DeepSeekCoder-6.7B | + SFT + DPO | 83.54 76.22 80.7 70.93""",
+         "Table 4": """DeepSeekCoder-6.7B | base | 39.9 7.4 0.4
 DeepSeekCoder-6.7B | CodeDPO | 51.9 12.2 0.7
 MagiCoder-S-DS-6.7B | base | 48.1 10.7 0.1
 MagiCoder-S-DS-6.7B | CodeDPO | 53.1 16.3 0.7"""}
@@ -242,5 +253,7 @@ def published(table: str) -> list[dict]: # 'Table 1', '2', '4' or '9' of CodeDPO
 
 # Figure 3, medians read by eye: (speed-up, percent of problems at least 10 % faster)
 PAPER_SPEED = {("Phi-2-2.7B", "HumanEval+"): (1.45, 45.5), ("Phi-2-2.7B", "MBPP+"): (1.37, 27.5),
-               ("DeepSeekCoder-1.3B", "HumanEval+"): (1.36, 35), ("DeepSeekCoder-1.3B", "MBPP+"): (1.24, 21.5),
-               ("DeepSeekCoder-6.7B", "HumanEval+"): (1.30, 26), ("DeepSeekCoder-6.7B", "MBPP+"): (1.18, 18.5)}
+               ("DeepSeekCoder-1.3B", "HumanEval+"): (1.36, 35),
+               ("DeepSeekCoder-1.3B", "MBPP+"): (1.24, 21.5),
+               ("DeepSeekCoder-6.7B", "HumanEval+"): (1.30, 26),
+               ("DeepSeekCoder-6.7B", "MBPP+"): (1.18, 18.5)}

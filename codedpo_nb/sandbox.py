@@ -30,7 +30,8 @@ _all_ = ["SandboxError"]   # whose home is containment
 class Limits:
     "What a program may use."
     cpu: float = 1.0       # CPU seconds of a test, and of loading the program
-    first: float = 0.05    # CPU seconds in the first pass; what exceeds them runs again under `cpu`. 0: one pass only
+    # CPU seconds in the first pass; what exceeds them runs again under `cpu`. 0: one pass only
+    first: float = 0.05
     wall: float = 10.0     # wall-clock seconds of a test, against sleepers
     memory: int = 256      # address space in MiB beyond that of the zygote
     timeouts: int = 3      # once so many tests of a program timed out, its later tests are `not-run`
@@ -48,12 +49,14 @@ def command(profile="pure", level=None, warm=(), counter=None):
     "The command line that starts a server."
     home = str(Path(harness.__file__).resolve().parents[2])
     packages = [os.path.abspath(p) for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
-    return server.python(server.BEGIN.format(home=home, arguments=(home, profile, level, packages, warm, counter)))
+    return server.python(server.BEGIN.format(home=home,
+                                             arguments=(home, profile, level, packages, warm, counter)))
 
 class Server:
     "Parent's end of one server."
     def __init__(self, command):
-        self.process = subprocess.Popen(command, env=server.environment(), cwd="/", bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(command, env=server.environment(), cwd="/", bufsize=0,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, start_new_session=True)
         self.inbox, self.outbox, self.busy = self.process.stdout.fileno(), self.process.stdin.fileno(), []
         self.leftover = None
@@ -98,20 +101,27 @@ class Pool:
     def __init__(self, workers: int | None = None, # number of servers; None: as many as there are cores
                  profile: str | None = None, # None: "pure", and "scientific" for what needs more
                  level: str | None = None,   # None: all that there is; "rlimits": only these
-                 warm: Iterable[str] = (),   # modules to import beforehand, such as "torch", if they are there
+                 # modules to import beforehand, such as "torch", if they are there
+                 warm: Iterable[str] = (),
                  counter: str | None = None): # one of `EVENTS` for `clock` to count
         "Start the servers; `SandboxError` where they contain nothing, `ValueError` for an unknown profile."
-        if profile not in (None, *PROFILES): raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
-        if level not in (None, "rlimits"): raise ValueError(f"unknown level {level!r}; leave it out, or ask for 'rlimits', the weakest")
+        if profile not in (None, *PROFILES):
+            raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
+        if level not in (None, "rlimits"):
+            raise ValueError(f"unknown level {level!r}; leave it out, or ask for 'rlimits', the weakest")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         if counter and counter not in counters():
-            raise SandboxError(f"this machine does not let a program count {counter!r}; it offers {', '.join(counters()) or 'no counter'}")
-        self.servers, self.kind, self.warm, self.counter = [], (profile or "pure", level), tuple(warm), counter
+            raise SandboxError(f"this machine does not let a program count {counter!r}; it offers "
+                               f"{', '.join(counters()) or 'no counter'}")
+        self.servers, self.kind, self.warm, self.counter = ([], (profile or "pure", level), tuple(warm),
+                                                            counter)
         self.wider, self.other, self.workers = profile is None, None, workers or cores
         try:
             self.servers += [Server(self.command()) for _ in range(self.workers)]
             hello = [s.hello() for s in self.servers]
-            if not all(hello): raise SandboxError(f"a sandbox server did not start; try {' '.join(command()[:6])} '...' by hand")
+            if not all(hello):
+                raise SandboxError(f"a sandbox server did not start; try {' '.join(command()[:6])} '...' by "
+                                   "hand")
             self.level = hello[0]["level"]
             self._check()
         except BaseException: self.close(); raise
@@ -121,7 +131,9 @@ class Pool:
         return command(*self.kind, self.warm, self.counter)
 
     def beyond(self) -> "Pool | None":
-        "A pool for programs that lack something in this one, made when it is first needed; None where there is none."
+        """A pool for programs that lack something in this one, made when it is first needed;
+
+        None where there is none."""
         if not self.wider or self.kind[0] not in MORE: return None
         self.other = self.other or Pool(self.workers, MORE[self.kind[0]], self.kind[1], self.warm)
         return self.other
@@ -129,10 +141,12 @@ class Pool:
     def _check(self):
         profile, level = self.kind
         if level: return
-        if "seccomp" not in self.level: raise SandboxError(f"only {self.level} contains programs on this platform; run on Linux "
+        if "seccomp" not in self.level:
+            raise SandboxError(f"only {self.level} contains programs on this platform; run on Linux "
                                                            "(x86_64 or aarch64), or ask for level='rlimits'")
         if profile == "compilers" and "namespaces" not in self.level:
-            raise SandboxError("compilers need user namespaces, which this kernel or container refuses; allow them, or ask for level='rlimits'")
+            raise SandboxError("compilers need user namespaces, which this kernel or container refuses; "
+                               "allow them, or ask for level='rlimits'")
         if (self.kind, self.warm) not in _TESTED: _TESTED.add((self.kind, self.warm)); self_test(self)
 
     def __enter__(self): return self
@@ -155,7 +169,8 @@ def answers_of(pool: Pool, jobs: list[dict]) -> Iterator[tuple[dict, list]]:
         busy = {s.inbox: s for s in pool.servers if s.busy}
         if not busy: return
         ready = select.select(list(busy), [], [], max(map(patience, busy.values())))[0]
-        for worker in () if ready else busy.values(): worker.process.kill()   # they are silent beyond all limits of what they do
+        # they are silent beyond all limits of what they do
+        for worker in () if ready else busy.values(): worker.process.kill()
         for fd in ready:
             worker = busy[fd]
             replies = worker.take()
@@ -170,7 +185,8 @@ def patience(server) -> float:
 def renew(pool, server):
     server.close()
     pool.servers[pool.servers.index(server)] = fresh = Server(pool.command())
-    if not fresh.hello(): raise SandboxError("a sandbox server ended and could not be replaced; is there memory left?")
+    if not fresh.hello():
+        raise SandboxError("a sandbox server ended and could not be replaced; is there memory left?")
 
 def bury(pool, server, queue):
     "Replace a server that died, and put its jobs back."
@@ -184,13 +200,15 @@ VERSION = 2   # of what a verdict means: a journal of another one is not used
 
 def _key(kind, source, items, limits, budget, profile):
     import hashlib
-    text = json.dumps([VERSION, kind, source, items, asdict(limits), budget, profile, platform.python_implementation(), *sys.version_info[:3]])
+    text = json.dumps([VERSION, kind, source, items, asdict(limits), budget, profile,
+                       platform.python_implementation(), *sys.version_info[:3]])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 def _job(kind, key, source, items, limits, budget, todo, short):
     limit = min(limits.first, limits.cpu) if short else limits.cpu
     wall = min(limits.wall, 1 + 20 * limit) if short else limits.wall
-    return dict(id=key, kind=kind, source=source, items=items, todo=todo, limit=limit, wall=wall, timeouts=limits.timeouts,
+    return dict(id=key, kind=kind, source=source, items=items, todo=todo, limit=limit, wall=wall,
+                timeouts=limits.timeouts,
                 memory=limits.memory, budget=budget)
 
 def _open(found):
@@ -219,12 +237,14 @@ def progress_bar(progress: bool | str | Callable, total: int) -> tuple[Callable,
 def _passes(work, limits, kind, budget, pool):
     "Final results of `work`, `{key: (source, items)}`, as `(key, results)` in the order in which they come."
     later, short = [], limits.first and limits.first < limits.cpu
-    jobs = [_job(kind, k, source, items, limits, budget, list(range(len(items))), short) for k, (source, items) in work.items()]
+    jobs = [_job(kind, k, source, items, limits, budget, list(range(len(items))), short) for k,
+            (source, items) in work.items()]
     for job, found in answers_of(pool, jobs):
         if short and _open(found): later.append((job, found))
         else: yield job["id"], [f or ["not-run", ""] for f in found]
     known = {job["id"]: found for job, found in later}
-    jobs = [_job(kind, job["id"], job["source"], job["items"], limits, budget, _open(found), False) for job, found in later]
+    jobs = [_job(kind, job["id"], job["source"], job["items"], limits, budget, _open(found), False) for job,
+            found in later]
     for job, more in answers_of(pool, jobs):
         found = known[job["id"]]
         for i, f in zip(job["todo"], more, strict=False): found[i] = f or ["not-run", ""]
@@ -233,22 +253,29 @@ def _passes(work, limits, kind, budget, pool):
 # %% ../nbs/sandbox.ipynb #c525ec06
 @contextmanager
 def _anywhere(chosen, workers, pool, executor):
-    "Function that does `work` here or by an executor; yields `(key, results, level)` in the order in which they come."
+    """Function that does `work` here or by an executor; yields `(key, results, level)` in the order in which
+    they come."""
     if executor is not None: yield lambda *what: _spread(executor, chosen, *what); return
-    with nullcontext(pool) if pool else Pool(workers, *chosen) as pool: yield lambda *what: _widely(*what, pool)
+    with nullcontext(pool) if pool else Pool(workers, *chosen) as pool:
+        yield lambda *what: _widely(*what, pool)
 
-LACKING = ("error:ModuleNotFoundError", "error:ImportError", "error:PermissionError", "error:OSError", "error:FileNotFoundError")   # in "pure"
+# in "pure"
+LACKING = ("error:ModuleNotFoundError", "error:ImportError", "error:PermissionError", "error:OSError",
+           "error:FileNotFoundError")
 
 def lacks(results: list) -> bool: # `[(verdict, text), ...]` of a program
     "Whether a program met something that another profile may have: an installed library, or a file."
-    return any(word.removeprefix("load-") in LACKING and (not word.endswith(LACKING[:2]) or installed(text)) for word, text in results)
+    return any(word.removeprefix("load-") in LACKING and (not word.endswith(LACKING[:2]) or installed(text))
+               for word, text in results)
 
 # %% ../nbs/sandbox.ipynb #b8f57961
 def installed(name: str) -> bool:
     "Whether there is a library of that name, beyond the standard one; an import error may not say its name."
     from importlib.util import find_spec
     root = name.partition(".")[0]
-    try: return not root or root.isidentifier() and root not in sys.stdlib_module_names and find_spec(root) is not None
+    try:
+        return (not root or root.isidentifier() and root not in sys.stdlib_module_names
+                and find_spec(root) is not None)
     except (ValueError, ImportError): return False
 
 def _widely(work, limits, kind, budget, pool):
@@ -258,13 +285,16 @@ def _widely(work, limits, kind, budget, pool):
         if pool.wider and kind not in harness.MEASURES and lacks(results): again[key] = results
         else: yield key, results, pool.level
     other = pool.beyond() if again else None
-    if other: yield from ((key, results, other.level) for key, results in _passes({k: work[k] for k in again}, limits, kind, budget, other))
+    if other:
+        yield from ((key, results, other.level) for key,
+                    results in _passes({k: work[k] for k in again}, limits, kind, budget, other))
     else: yield from ((key, results, pool.level) for key, results in again.items())
 
 def _spread(executor, chosen, work, *what):
     from concurrent.futures import as_completed
     keys, size = list(work), max(1, min(64, len(work) // 16))
-    futures = [executor.submit(_portion, chosen, {k: work[k] for k in keys[i:i + size]}, *what) for i in range(0, len(keys), size)]
+    futures = [executor.submit(_portion, chosen, {k: work[k] for k in keys[i:i + size]}, *what)
+               for i in range(0, len(keys), size)]
     try:
         for future in as_completed(futures): yield from future.result()
     finally:
@@ -281,7 +311,8 @@ _HERE = _local()   # one for each thread, with which its servers die
 # %% ../nbs/sandbox.ipynb #56eba7c2
 def execute(kind: str, programs: Iterable[str], items: Iterable, limits: Limits = Limits(),
             workers: int | None = None, journal: object = None, progress: bool | str | Callable = False,
-            pool: Pool | None = None, profile: str | None = None, level: str | None = None, executor: object = None,
+            pool: Pool | None = None, profile: str | None = None, level: str | None = None,
+            executor: object = None,
             budget: float = 1_000_000) -> tuple[list[list[tuple[str, str]]], str]:
     """Results `[[(verdict, text), ...], ...]` of all programs, and the level of containment.
 
@@ -289,8 +320,10 @@ def execute(kind: str, programs: Iterable[str], items: Iterable, limits: Limits 
     all; other parameters as for `run`. Raises `TypeError` or `ValueError` for arguments that do not fit,
     `SandboxError` where the kernel does not contain programs."""
     chosen = (pool.kind[0] if pool and not pool.wider else None, pool.kind[1]) if pool else (profile, level)
-    if pool and profile not in (None, pool.kind[0]): raise ValueError(f"the pool has profile {pool.kind[0]!r}, not {profile!r}")
-    if not isinstance(limits, Limits): raise TypeError(f"limits is {type(limits).__name__}, but has to be a `Limits`, such as Limits(cpu=2)")
+    if pool and profile not in (None, pool.kind[0]):
+        raise ValueError(f"the pool has profile {pool.kind[0]!r}, not {profile!r}")
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits is {type(limits).__name__}, but has to be a `Limits`, such as Limits(cpu=2)")
     programs, items = _lists(programs, items)
     unique = [list(dict.fromkeys(group)) for group in items]
     keys = [_key(kind, p, u, limits, budget, chosen[0]) for p, u in zip(programs, unique, strict=True)]
@@ -298,32 +331,42 @@ def execute(kind: str, programs: Iterable[str], items: Iterable, limits: Limits 
     step, done = progress_bar(progress, len(work))
     with opened(journal) as log, _anywhere(chosen, workers, pool, executor) as passes:
         found = {k: log.get(k) for k in work if _good(log, k, chosen, len(work[k][1]))}
-        for key, results, used in passes({k: w for k, w in work.items() if k not in found}, limits, kind, budget):
+        for key, results, used in passes({k: w for k, w in work.items() if k not in found}, limits, kind,
+                                         budget):
             found[key] = dict(results=results, level=used)
             if log is not None: log.append(key, found[key])
             step(len(found), len(work))
         done()
     places = [{t: i for i, t in enumerate(u)} for u in unique]
     levels = ", ".join(sorted({f["level"] for f in found.values()})) or "nothing was run"
-    return [[tuple(found[k]["results"][place[t]]) for t in group] for k, place, group in zip(keys, places, items, strict=True)], levels
+    return ([[tuple(found[k]["results"][place[t]]) for t in group] for k, place,
+             group in zip(keys, places, items, strict=True)], levels)
 
 def _good(log, key, chosen, count):
     "Whether the journal has it, whole, and from containment that the caller accepts."
     if log is None or key not in log: return False
     row = log.get(key)
-    if not isinstance(row, dict) or not isinstance(row.get("results"), list) or len(row["results"]) != count: return False
-    if not all(isinstance(r, (list, tuple)) and len(r) == 2 and all(isinstance(x, str) for x in r) for r in row["results"]): return False
+    if not isinstance(row, dict) or not isinstance(row.get("results"), list) or len(row["results"]) != count:
+        return False
+    if not all(isinstance(r, (list, tuple)) and len(r) == 2 and all(isinstance(x, str) for x in r)
+               for r in row["results"]):
+        return False
     return chosen[1] == "rlimits" or row.get("level", "rlimits") != "rlimits"
 
 def _lists(programs, items):
     "One list of items for each program; a flat list of strings is meant for all."
     for what, given in (("programs", programs), ("tests", items)):
-        if isinstance(given, str): raise TypeError(f"{what} is one string: give a list of sources, even if it has only one")
+        if isinstance(given, str):
+            raise TypeError(f"{what} is one string: give a list of sources, even if it has only one")
     programs, items = list(programs), list(items)
-    if odd := [p for p in programs if not isinstance(p, str)]: raise TypeError(f"a program is {type(odd[0]).__name__}, but has to be its source, a string")
+    if odd := [p for p in programs if not isinstance(p, str)]:
+        raise TypeError(f"a program is {type(odd[0]).__name__}, but has to be its source, a string")
     if items and all(isinstance(t, str) for t in items): return programs, [items] * len(programs)
-    if len(items) != len(programs): raise ValueError(f"{len(programs)} programs need as many lists of tests, or one flat list for all; got {len(items)}")
-    if odd := [t for group in items for t in group if not isinstance(t, str)]: raise TypeError(f"a test is {type(odd[0]).__name__}, but has to be source, a string")
+    if len(items) != len(programs):
+        raise ValueError(f"{len(programs)} programs need as many lists of tests, or one flat list for all; "
+                         f"got {len(items)}")
+    if odd := [t for group in items for t in group if not isinstance(t, str)]:
+        raise TypeError(f"a test is {type(odd[0]).__name__}, but has to be source, a string")
     return programs, [list(group) for group in items]
 
 # %% ../nbs/sandbox.ipynb #89b458bf
@@ -343,11 +386,14 @@ class Result:
         return [np.array([v == "pass" for v in row], dtype=np.uint8) for row in self.verdicts]
 
     def matrix(self, programs: slice | Iterable[int] | None = None):
-        "0/1 array `[program, test]` of `programs` (a slice or indices, default all), which must have equally many tests."
+        """0/1 array `[program, test]` of `programs` (a slice or indices, default all), which must have
+        equally many tests."""
         import numpy as np
         rows = self.passed
-        rows = rows if programs is None else rows[programs] if isinstance(programs, slice) else [rows[i] for i in programs]
-        if len({len(r) for r in rows}) > 1: raise ValueError("these programs have different numbers of tests; name the programs of one task")
+        rows = (rows if programs is None else rows[programs] if isinstance(programs, slice)
+                else [rows[i] for i in programs])
+        if len({len(r) for r in rows}) > 1:
+            raise ValueError("these programs have different numbers of tests; name the programs of one task")
         return np.array(rows, dtype=np.uint8)
 
     @property
@@ -366,58 +412,85 @@ def run(programs: Iterable[str], # sources of programs
         tests: Iterable,    # for each program a list of tests (usually `assert`), or one flat list for all
         *, limits: Limits = Limits(),
         workers: int | None = None, # servers to start; None: one for each core
-        journal: object = None, # path, or object with `in`, `get`, `append`: finished programs are not run again
+        # path, or object with `in`, `get`, `append`: finished programs are not run again
+        journal: object = None,
         progress: bool | str | Callable = False, # True or a title: a bar; or called with (done, total)
         profile: str | None = None, # one of `PROFILES`; None: "pure", and "scientific" for what needs more
         level: str | None = None, # "rlimits": these only, as the rest is not to be had or not wanted
         pool: Pool | None = None, # to use, instead of servers for this call only
         executor: object = None, # as `concurrent.futures.Executor`, such as Dask's `client.get_executor()`
-        apart: bool = True  # False: tests run in the program's own process, as those must that patch its modules
+        # False: tests run in the program's own process, as those must that patch its modules
+        apart: bool = True
        ) -> Result:
     """Run every program with each of its tests.
 
-    The expected value of a test never enters the program's process: a call and a comparison are taken apart, and any other test runs in a process of
-    its own, from which it calls the program. There an object of the program is equal to objects of the program only, whatever its `==` says; builtins
-    and the standard library are the test's own. What a test changes in modules or functions ends with it; what the program keeps in its own objects
-    stays for its later tests. With `apart=False` the verdict is the word of the program's own process, which a program can forge.
+    The expected value of a test never enters the program's process: a call and a comparison are taken apart,
+    and any other test runs in a process of
+    its own, from which it calls the program. There an object of the program is equal to objects of the
+    program only, whatever its `==` says; builtins
+    and the standard library are the test's own. What a test changes in modules or functions ends with it;
+    what the program keeps in its own objects
+    stays for its later tests. With `apart=False` the verdict is the word of the program's own process, which
+    a program can forge.
 
-    Contained are files, network, processes, signals, memory and CPU time. Programs can read the standard library and the system's libraries. The wall
-    clock, `os.urandom` and addresses are as they are. Verdicts do not depend on the number of workers or on what else the machine does, except for
-    programs whose time is close to a limit. In "scientific" without namespaces, many small files can fill the disk until the program ends. In
-    "compilers" only the wall clock and a limit for each single process bound the CPU time of the processes that a program starts.
+    Contained are files, network, processes, signals, memory and CPU time. Programs can read the standard
+    library and the system's libraries. The wall
+    clock, `os.urandom` and addresses are as they are. Verdicts do not depend on the number of workers or on
+    what else the machine does, except for
+    programs whose time is close to a limit. In "scientific" without namespaces, many small files can fill the
+    disk until the program ends. In
+    "compilers" only the wall clock and a limit for each single process bound the CPU time of the processes
+    that a program starts.
 
-    Raises `SandboxError` where only resource limits are to be had (macOS, old kernels), unless `level="rlimits"` is asked for."""
-    results, level = execute("test" if apart else "join", programs, tests, limits, workers, journal, progress, pool, profile, level, executor)
-    return Result([[verdict for verdict, _ in row] for row in results], level, "outside" if apart else "in process", [[text for _, text in row] for row in results])
+    Raises `SandboxError` where only resource limits are to be had (macOS, old kernels), unless
+    `level="rlimits"` is asked for."""
+    results, level = (execute("test" if apart else "join", programs, tests, limits, workers, journal,
+                              progress, pool, profile, level, executor))
+    return Result([[verdict for verdict, _ in row] for row in results], level,
+                  "outside" if apart else "in process", [[text for _, text in row] for row in results])
 
 # %% ../nbs/sandbox.ipynb #d09affc0
-GOOD = dict(passes="assert f(2) == 4", fails="assert f(2) == 5", errors="f(None)", exits="import os; os._exit(0)", loops="while True: pass",
-            crashes="import os; os.abort()", fills="[0] * 10 ** 10", apart="for i in range(3): assert f(i) == 2 * i")
-KNOWN = dict(passes="pass", fails="fail", errors="error:TypeError", exits="exit", loops="timeout", crashes="crash:SIGABRT", fills="memory", apart="pass")
+GOOD = dict(passes="assert f(2) == 4", fails="assert f(2) == 5", errors="f(None)",
+            exits="import os; os._exit(0)", loops="while True: pass",
+            crashes="import os; os.abort()", fills="[0] * 10 ** 10",
+            apart="for i in range(3): assert f(i) == 2 * i")
+KNOWN = dict(passes="pass", fails="fail", errors="error:TypeError", exits="exit", loops="timeout",
+             crashes="crash:SIGABRT", fills="memory", apart="pass")
 ALLOWED = dict(pure="", scientific="", compilers="process program command")
 
 # %% ../nbs/sandbox.ipynb #1707abd2
 ATTEMPTS = dict(
     network="import socket; socket.socket()", process="import os; os.fork()",
-    program="import os; os.execv('/bin/true', ['true'])", command="import subprocess; subprocess.run(['true'])",
+    program="import os; os.execv('/bin/true', ['true'])",
+    command="import subprocess; subprocess.run(['true'])",
     reading="open('/etc/passwd').read()", writing="open('/etc/codedpo', 'w')",
-    parent="import os; os.kill(os.getppid(), 0)", group="import os; os.kill(-1, 0)", memory_of_parent="import os; open(f'/proc/{os.getppid()}/environ')",
-    limits="import resource; resource.setrlimit(resource.RLIMIT_CPU, (99, 99))", listing="import os; os.listdir('/')")
+    parent="import os; os.kill(os.getppid(), 0)", group="import os; os.kill(-1, 0)",
+    memory_of_parent="import os; open(f'/proc/{os.getppid()}/environ')",
+    limits="import resource; resource.setrlimit(resource.RLIMIT_CPU, (99, 99))",
+    listing="import os; os.listdir('/')")
 def self_test(pool: Pool | None = None, profile: str | None = None,
               level: str | None = None) -> dict[str, str]:
-    """Verdicts of known programs and of attempts to leave, by name; raises `SandboxError` if one is not as it has to be.
+    """Verdicts of known programs and of attempts to leave, by name; raises `SandboxError` if one is not as it
+    has to be.
 
-    Done by the first `Pool` of a process by itself. Under `level="rlimits"` attempts succeed, and that is no error."""
+    Done by the first `Pool` of a process by itself. Under `level="rlimits"` attempts succeed, and that is no
+    error."""
     with nullcontext(pool) if pool else Pool(1, profile or "pure", level) as pool:
-        attempts = {n: t for n, t in ATTEMPTS.items() if n not in ALLOWED[pool.kind[0]].split()} if pool.kind[1] is None else {}
+        attempts = ({n: t for n, t in ATTEMPTS.items() if n not in ALLOWED[pool.kind[0]].split()}
+                    if pool.kind[1] is None else {})
         calls = {n: f"def g(): {t}" for n, t in attempts.items()}
         programs = ["def f(x): return x * 2 if type(x) is int else x + 1"] * len(GOOD) + list(calls.values())
         wider, pool.wider = pool.wider, False
-        try: result = run(programs, [[t] for t in GOOD.values()] + [["g()"]] * len(calls), limits=Limits(cpu=0.1, first=0), pool=pool)
+        try:
+            result = run(programs, [[t] for t in GOOD.values()] + [["g()"]] * len(calls),
+                         limits=Limits(cpu=0.1, first=0), pool=pool)
         finally: pool.wider = wider
     found = dict(zip([*GOOD, *calls], [row[0] for row in result.verdicts], strict=True))
-    wrong = {n: v for n, v in found.items() if v != KNOWN.get(n, v)} | {n: v for n, v in found.items() if n in attempts and v == "pass"}
-    if wrong: raise SandboxError(f"the sandbox does not hold on this machine (containment: {result.level}): {wrong}")
+    wrong = ({n: v for n, v in found.items() if v != KNOWN.get(n, v)}
+             | {n: v for n, v in found.items() if n in attempts and v == "pass"})
+    if wrong:
+        raise SandboxError(f"the sandbox does not hold on this machine (containment: {result.level}): "
+                           f"{wrong}")
     return found
 
 # %% ../nbs/sandbox.ipynb #055b258e
@@ -427,8 +500,10 @@ def evaluate(programs: Iterable[str], # sources of programs
             ) -> list[list[tuple]]:
     """Values of calls: `out[i][j]` is `(verdict, value)`, the value None unless the verdict is `pass`.
 
-    A value of anything but plain data (None, numbers, strings, bytes, lists, tuples, sets and dictionaries of exactly these types, nested at most
-    `border.DEEP` times and up to `border.MOST` bytes) gives `error:NotPlainData`. Other parameters and limitations as for `run`."""
+    A value of anything but plain data (None, numbers, strings, bytes, lists, tuples, sets and dictionaries of
+    exactly these types, nested at most
+    `border.DEEP` times and up to `border.MOST` bytes) gives `error:NotPlainData`. Other parameters and
+    limitations as for `run`."""
     results, _ = execute("value", programs, calls, **options)
     return [[_read(verdict, text) for verdict, text in row] for row in results]
 
@@ -450,12 +525,17 @@ def cost(programs: Iterable[str], # sources of programs
          *, budget: int = 1_000_000, # give a call up after so many instructions
          limits: Limits = Limits(cpu=2.0, first=0),
          **options) -> list[list[int | None]]: # as for `run`
-    """Bytecode instructions that each call executes in the program's own code: `out[i][j]`, None where the call failed or exceeded a limit.
+    """Bytecode instructions that each call executes in the program's own code: `out[i][j]`, None where the
+    call failed or exceeded a limit.
 
-    Exact and repeatable for one Python version; other versions compile differently. Not seen: work inside C builtins (sorting, `sum`, `in` on a
-    list, string and number operations), in the standard library's Python code, and in code that the program compiles itself. Compiling and
-    importing are outside the count. Calls of a program run in the order given in one process, so a cache that it keeps helps later calls. A program
-    that reaches for frames, tracing, threads or native code while it is counted gets None: these could change the count."""
+    Exact and repeatable for one Python version; other versions compile differently. Not seen: work inside C
+    builtins (sorting, `sum`, `in` on a
+    list, string and number operations), in the standard library's Python code, and in code that the program
+    compiles itself. Compiling and
+    importing are outside the count. Calls of a program run in the order given in one process, so a cache that
+    it keeps helps later calls. A program
+    that reaches for frames, tracing, threads or native code while it is counted gets None: these could change
+    the count."""
     results, _ = execute("cost", programs, calls, limits, budget=budget, **options)
     return [[_counted(verdict, text) for verdict, text in row] for row in results]
 
@@ -469,27 +549,34 @@ def memory(programs: Iterable[str], # sources of programs
            *, budget: int = 1_000_000, # give a call up after so many instructions
            limits: Limits = Limits(cpu=4.0, first=0),
            **options) -> list[list[tuple[int, int] | None]]: # as for `run`
-    """Bytes that each call takes, its arguments among them: `out[i][j]` is `(peak, held)`, None where the call failed or exceeded a limit.
+    """Bytes that each call takes, its arguments among them: `out[i][j]` is `(peak, held)`, None where the
+    call failed or exceeded a limit.
 
-    `peak` is the most at once; `held` the sum, over the executed instructions of the program's own code, of what is held then: memory times time.
-    Exact and repeatable for one Python version. Not seen: what was there before the call, such as the interpreter and the program's globals; what C
-    libraries take without Python's allocators; the stack. What a builtin takes and gives back again is in the peak only. Each function that is
+    `peak` is the most at once; `held` the sum, over the executed instructions of the program's own code, of
+    what is held then: memory times time.
+    Exact and repeatable for one Python version. Not seen: what was there before the call, such as the
+    interpreter and the program's globals; what C
+    libraries take without Python's allocators; the stack. What a builtin takes and gives back again is in the
+    peak only. Each function that is
     active costs some hundred bytes for being traced."""
     results, _ = execute("memory", programs, calls, limits, budget=budget, **options)
     return [[_held(verdict, text) for verdict, text in row] for row in results]
 
 def _held(verdict, text):
     found = carried(text) if verdict == "pass" else None
-    return found[0] if found and type(found[0]) is tuple and len(found[0]) == 2 and all(type(n) is int for n in found[0]) else None
+    return (found[0] if found and type(found[0]) is tuple and len(found[0]) == 2
+            and all(type(n) is int for n in found[0]) else None)
 
 # %% ../nbs/sandbox.ipynb #69ac752f
 def _settled(turns): # seconds `[program][round]`
-    "Seconds of each program as in the quietest round; of two programs they have the median ratio of the rounds."
+    """Seconds of each program as in the quietest round; of two programs they have the median ratio of the
+    rounds."""
     from math import exp, log
     from statistics import median
     logs = [[log(t) for t in row] for row in turns]
     usual = [median(row) for row in logs]
-    common = [median(t - u for t, u in zip(of_round, usual, strict=False)) for of_round in zip(*logs, strict=False)]
+    common = [median(t - u for t, u in zip(of_round, usual, strict=False))
+              for of_round in zip(*logs, strict=False)]
     return [exp(median(t - c for t, c in zip(row, common, strict=False)) + min(common)) for row in logs]
 
 # %% ../nbs/sandbox.ipynb #b416364a
@@ -501,45 +588,59 @@ def clock(programs: Iterable[str], # sources of the programs to compare, of one 
           by: str = "seconds", # or one of `EVENTS`, where the machine offers it
           limits: Limits = Limits(cpu=0.5, first=0.05), budget: float = 120.0, pool: Pool | None = None,
           profile: str | None = None, level: str | None = None) -> list[list]:
-    """CPU seconds of each call as in the quietest round, `out[i][j]`; None where it failed or exceeded a limit.
+    """CPU seconds of each call as in the quietest round, `out[i][j]`; None where it failed or exceeded a
+    limit.
 
-    With `every`, `out[i][j]` is a list with the seconds in each round, empty where it failed. All programs are loaded into one child and measured in
-    turns, so disturbances of the machine meet them alike: compare the numbers of one call of `clock` only. In every round the programs are loaded anew,
-    elsewhere in memory. Compiling, loading, building arguments and a first call are outside the clock; some 50 ns of calling are included. `budget`
-    bounds the CPU seconds of the whole measurement; after half of it seven rounds suffice. Programs of a group share a process, so this is for programs
-    whose tests passed, not for adversaries of each other. Another unit than seconds is asked for by name in `by`; a `pool` must have been made for it."""
+    With `every`, `out[i][j]` is a list with the seconds in each round, empty where it failed. All programs
+    are loaded into one child and measured in
+    turns, so disturbances of the machine meet them alike: compare the numbers of one call of `clock` only. In
+    every round the programs are loaded anew,
+    elsewhere in memory. Compiling, loading, building arguments and a first call are outside the clock; some
+    50 ns of calling are included. `budget`
+    bounds the CPU seconds of the whole measurement; after half of it seven rounds suffice. Programs of a
+    group share a process, so this is for programs
+    whose tests passed, not for adversaries of each other. Another unit than seconds is asked for by name in
+    `by`; a `pool` must have been made for it."""
     programs, calls, counter = list(programs), list(calls), None if by == "seconds" else by
-    if pool and counter and pool.counter != counter: raise ValueError(f"this pool does not count {by!r}; make it with Pool(counter={by!r})")
+    if pool and counter and pool.counter != counter:
+        raise ValueError(f"this pool does not count {by!r}; make it with Pool(counter={by!r})")
     with nullcontext(pool) if pool else Pool(1, profile or "pure", level, counter=counter) as pool:
         found, _ = execute("value", programs, [f"({c}, None)[1]" for c in calls], limits, pool=pool)
         valid = [[verdict == "pass" for verdict, _ in row] for row in found]
         loadable = [p if any(v) else "" for p, v in zip(programs, valid, strict=False)]
-        spec = json.dumps(dict(programs=loadable, calls=calls, valid=valid, rounds=rounds, target=target, enough=budget / 2, by=by))
+        spec = json.dumps(dict(programs=loadable, calls=calls, valid=valid, rounds=rounds, target=target,
+                               enough=budget / 2, by=by))
         long = replace(limits, cpu=budget, first=0, wall=10 * budget)
         [[(verdict, text)]], _ = execute("clock", [""], [[spec]], long, pool=pool)
     found = carried(text) if verdict == "pass" else None
-    turns = found[0] if found and _turns(found[0], programs, calls) else [[[] for _ in calls] for _ in programs]
+    turns = (found[0] if found and _turns(found[0], programs, calls)
+             else [[[] for _ in calls] for _ in programs])
     return turns if every else _by_call(turns, len(calls))
 
 def _turns(found, programs, calls): # whether it is what a clock writes
     if type(found) is not list or len(found) != len(programs): return False
     rows = [row for row in found if type(row) is list and len(row) == len(calls)]
-    return len(rows) == len(found) and all(type(x) in (int, float) and x > 0 for row in rows for cell in row if type(cell) is list for x in cell) and all(type(cell) is list for row in rows for cell in row)
+    return (len(rows) == len(found)
+            and all(type(x) in (int, float) and x > 0 for row in rows for cell in row if type(cell) is list
+                    for x in cell) and all(type(cell) is list for row in rows for cell in row))
 
 def _by_call(turns, calls): # `[program][call][round]`
     out = [[None] * calls for _ in turns]
     for j in range(calls):
         ran = [i for i, of_program in enumerate(turns) if of_program[j]]
-        for i, seconds in zip(ran, _settled([turns[i][j] for i in ran]) if ran else (), strict=False): out[i][j] = seconds
+        for i, seconds in zip(ran, _settled([turns[i][j] for i in ran]) if ran else (), strict=False):
+            out[i][j] = seconds
     return out
 
 # %% ../nbs/sandbox.ipynb #a0bdafb5
 LOOP = "def f(n):\n    s = 0\n    for i in range(n): s += i\n    return s"
 
 def main(arguments=None) -> int:
-    "The command `python -m codedpo_nb.sandbox check`; returns its exit code, 1 if something is not as it should be."
+    """The command `python -m codedpo_nb.sandbox check`; returns its exit code, 1 if something is not as it
+    should be."""
     import argparse
-    parser = argparse.ArgumentParser("python -m codedpo_nb.sandbox", description="Say what the sandbox enforces on this machine.")
+    parser = argparse.ArgumentParser("python -m codedpo_nb.sandbox",
+                                     description="Say what the sandbox enforces on this machine.")
     parser.add_argument("command", choices=["check"])
     parser.parse_args(arguments)
     lines, good = check()
@@ -550,19 +651,28 @@ if __name__ == "__main__" and "__file__" in globals(): sys.exit(main())
 
 # %% ../nbs/sandbox.ipynb #f3eeb1fb
 def check() -> tuple:
-    "`(lines, good)`: what the sandbox grants and enforces on this machine, in words, and whether all is as it should be."
-    lines, good = [f"Python {platform.python_version()}, {platform.system()} {platform.release()}, {platform.machine()}, {os.cpu_count()} cores"], True
+    """`(lines, good)`: what the sandbox grants and enforces on this machine, in words, and whether all is as
+    it should be."""
+    lines, good = ([f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
+                    f"{platform.machine()}, {os.cpu_count()} cores"], True)
     for profile in ("pure", "scientific"):
         try:
             with Pool(1, profile) as pool:
                 self_test(pool)
-                lines.append(f"{profile:<11} {pool.level}; known programs get their verdicts, attempts to leave fail")
-                if profile == "pure": counts = [row[0] for row in cost([LOOP, LOOP.replace("i in", "j in").replace("+= i", "+= j")], ["f(1000)"], pool=pool)], cost([LOOP], ["f(2000)"], pool=pool)[0][0]
+                lines.append(f"{profile:<11} {pool.level}; known programs get their verdicts, attempts to "
+                             "leave fail")
+                if profile == "pure":
+                    counts = (
+                        [row[0]
+                         for row in cost([LOOP, LOOP.replace("i in", "j in").replace("+= i", "+= j")],
+                                         ["f(1000)"], pool=pool)], cost([LOOP], ["f(2000)"], pool=pool)[0][0])
         except SandboxError as error: lines.append(f"{profile:<11} not available: {error}"); good = False
     if good:
         (once, other), twice = counts
-        fits = None not in (once, other, twice) and once == other and (twice - once) % 1000 == 0 and twice > once > 4000
+        fits = (None not in (once, other, twice) and once == other and (twice - once) % 1000 == 0
+                and twice > once > 4000)
         good = fits
-        lines.append(f"cost        a loop of 1000 turns counts {once} instructions, of 2000 turns {twice}: {'as it should' if fits else 'WRONG, do not count here'}")
+        lines.append(f"cost        a loop of 1000 turns counts {once} instructions, of 2000 turns {twice}: "
+                     f"{'as it should' if fits else 'WRONG, do not count here'}")
     lines.append(f"clock       CPU seconds; counters of the processor: {', '.join(counters()) or 'none'}")
     return lines, good

@@ -95,7 +95,8 @@ FILTERS = {
     "has 3 to 40 lines of code": lambda f: 3 <= code_lines(f["node"]) <= 40,
     "returns a value": lambda f: returns_value(f["node"]),
     "is ASCII": lambda f: f["source"].isascii(),
-    "is finished (no todo, fixme, xxx, bug)": lambda f: not re.search("todo|fixme|xxx|bug", f["source"].lower()),
+    "is finished (no todo, fixme, xxx, bug)": lambda f: not re.search("todo|fixme|xxx|bug",
+       f["source"].lower()),
     "has no effects outside": lambda f: not has_effects(f["node"]),
     "parses alone": lambda f: parses(f["source"]),
 }
@@ -142,9 +143,11 @@ class Facts:
         self.tree, self.nodes = tree, defaultdict(list)
         for n in ast.walk(tree): self.nodes[type(n)].append(n)
         calls = [n.func for n in self.nodes[ast.Call]]
-        self.called = {f.id for f in calls if isinstance(f, ast.Name)} | {f.attr for f in calls if isinstance(f, ast.Attribute)}
+        self.called = ({f.id for f in calls if isinstance(f, ast.Name)}
+                       | {f.attr for f in calls if isinstance(f, ast.Attribute)})
         self.loops = self.nodes[ast.For] + self.nodes[ast.While]
-        self.comps = [n for t in (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp) for n in self.nodes[t]]
+        self.comps = [n for t in (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+                      for n in self.nodes[t]]
     def in_loops(self, kind): return [n for loop in self.loops for n in within(loop.body, kind)]
 
 def within(statements, kind) -> list:
@@ -161,17 +164,20 @@ def appended(n) -> list:
 
 def adds_one(n) -> bool:
     "Whether a statement is `x += 1`."
-    return isinstance(n, ast.AugAssign) and isinstance(n.op, ast.Add) and is_const(n.value, int) and n.value.value == 1
+    return (isinstance(n, ast.AugAssign) and isinstance(n.op, ast.Add) and is_const(n.value, int)
+            and n.value.value == 1)
 
 def is_formatting(n) -> bool:
     "Whether a `%` formats a string instead of taking a remainder."
-    return is_const(n.left, (str, bytes)) or isinstance(n.right, (ast.Tuple, ast.Dict)) or isinstance(n.left, ast.JoinedStr)
+    return (is_const(n.left, (str, bytes)) or isinstance(n.right, (ast.Tuple, ast.Dict))
+            or isinstance(n.left, ast.JoinedStr))
 
 # %% ../nbs/01_seed.ipynb #790064d3
 def picks(f):
     if "filter" in f.called or any(g.ifs for c in f.comps for g in c.generators): return True
     chosen = [s for test in f.in_loops(ast.If) for s in test.body + test.orelse]
-    return bool(within(chosen, (ast.Continue, ast.Yield)) or any(appended(n) for n in within(chosen, ast.Call)))
+    return bool(within(chosen, (ast.Continue, ast.Yield))
+                or any(appended(n) for n in within(chosen, ast.Call)))
 
 def maps(f):
     elements = [c.elt for c in f.comps if not isinstance(c, ast.DictComp)]
@@ -180,52 +186,71 @@ def maps(f):
 
 def counts(f):
     ones = [c for c in f.comps if isinstance(c, ast.GeneratorExp) and is_const(c.elt, int)]
-    return bool({"Counter", "count", "most_common"} & f.called or ones or any(map(adds_one, f.in_loops(ast.AugAssign))))
+    return bool({"Counter", "count", "most_common"} & f.called or ones
+                or any(map(adds_one, f.in_loops(ast.AugAssign))))
 
 def accumulates(f):
-    grown = [n for n in f.in_loops(ast.AugAssign) if not adds_one(n) and isinstance(n.op, (ast.Add, ast.Mult, ast.BitOr))]
+    grown = [n for n in f.in_loops(ast.AugAssign) if not adds_one(n)
+             and isinstance(n.op, (ast.Add, ast.Mult, ast.BitOr))]
     sums = [n for n in f.nodes[ast.Call] if getattr(n.func, "id", "") == "sum" and n.args]
     return bool({"reduce", "accumulate", "prod", "fsum"} & f.called or grown
                 or any(not is_const(getattr(n.args[0], "elt", None), int) for n in sums))
 
 # %% ../nbs/01_seed.ipynb #fb5af66a
 def deduplicates(f):
-    of_set = [n for n in f.nodes[ast.Call] if n.args and getattr(n.func, "id", "") in ("len", "list", "sorted", "tuple")
-              and (isinstance(n.args[0], ast.SetComp) or getattr(getattr(n.args[0], "func", None), "id", "") == "set")]
+    of_set = [n for n in f.nodes[ast.Call] if n.args
+              and getattr(n.func, "id", "") in ("len", "list", "sorted", "tuple")
+              
+                 and (isinstance(n.args[0], ast.SetComp)
+                      or getattr(getattr(n.args[0], "func", None), "id", "") == "set")]
     return bool("fromkeys" in f.called or of_set or any(map(guards_new, f.nodes[ast.If])))
 
 def guards_new(test) -> bool:
     "Whether an `if x not in seen` puts something into that very `seen`."
-    seen = {ast.unparse(c.comparators[0]) for c in within([test.test], ast.Compare) if isinstance(c.ops[0], (ast.NotIn, ast.In))}
-    return any(appended(n) and ast.unparse(n.func.value) in seen for n in within(test.body + test.orelse, ast.Call))
+    seen = {ast.unparse(c.comparators[0]) for c in within([test.test], ast.Compare)
+            if isinstance(c.ops[0], (ast.NotIn, ast.In))}
+    return any(appended(n) and ast.unparse(n.func.value) in seen
+               for n in within(test.body + test.orelse, ast.Call))
 
 def nests(f):
     inner = f.in_loops((ast.For, ast.While))
-    return bool(inner) or any(len(c.generators) > 1 or within([c.generators[0].iter, getattr(c, "elt", c)], ast.For) for c in f.comps)
+    return (bool(inner)
+            or any(len(c.generators) > 1 or within([c.generators[0].iter, getattr(c, "elt", c)], ast.For)
+                   for c in f.comps))
 
 # %% ../nbs/01_seed.ipynb #a7c46315
 def seeks_extreme(f):
     def keeps_better(test):
-        compared = {n.id for c in within([test.test], ast.Compare) if isinstance(c.ops[0], (ast.Lt, ast.Gt, ast.LtE, ast.GtE))
+        compared = {n.id for c in within([test.test], ast.Compare)
+                    if isinstance(c.ops[0], (ast.Lt, ast.Gt, ast.LtE, ast.GtE))
                     for n in within([c], ast.Name)}
-        return any(t.id in compared for n in test.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name))
-    return bool({"min", "max", "nlargest", "nsmallest"} & f.called) or any(map(keeps_better, f.in_loops(ast.If)))
+        return any(t.id in compared for n in test.body if isinstance(n, ast.Assign) for t in n.targets
+                   if isinstance(t, ast.Name))
+    return (bool({"min", "max", "nlargest", "nsmallest"} & f.called)
+            or any(map(keeps_better, f.in_loops(ast.If))))
 
 def calculates(f):
     signs = (ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Pow)
-    def numeric(n): return not any(is_const(s, (str, bytes)) or isinstance(s, (ast.List, ast.Tuple)) for s in (n.left, n.right))
-    plain = [n for n in f.nodes[ast.BinOp] if numeric(n) and (isinstance(n.op, signs) or isinstance(n.op, ast.Add)
+    def numeric(n):
+        return not any(is_const(s, (str, bytes)) or isinstance(s, (ast.List, ast.Tuple))
+                       for s in (n.left, n.right))
+    plain = [n for n in f.nodes[ast.BinOp] if numeric(n)
+             and (isinstance(n.op, signs) or isinstance(n.op, ast.Add)
              and (is_const(n.left, (int, float)) or is_const(n.right, (int, float))))]
     updates = [n for n in f.nodes[ast.AugAssign] if isinstance(n.op, signs)]
     return bool(plain or updates or {"abs", "round", "divmod", "pow", "sqrt"} & f.called)
 
 def takes_remainder(f):
     remainders = [n for n in f.nodes[ast.BinOp] if isinstance(n.op, ast.Mod) and not is_formatting(n)]
-    # `a % b` with two names is as often a format, so the right side must be a number or the left side a product or difference
-    return "divmod" in f.called or any(is_const(n.right, int) or isinstance(getattr(n.left, "op", None), (ast.Mult, ast.Sub)) for n in remainders)
+    # `a % b` with two names is as often a format, so the right side must be a number or the left side a
+    # product or difference
+    return ("divmod" in f.called
+            or any(is_const(n.right, int) or isinstance(getattr(n.left, "op", None), (ast.Mult, ast.Sub))
+                   for n in remainders))
 
 def compares(f):
-    return any(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for n in f.nodes[ast.Compare] for op in n.ops)
+    return any(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for n in f.nodes[ast.Compare]
+               for op in n.ops)
 
 # %% ../nbs/01_seed.ipynb #3eada0bc
 def reverses(f):
@@ -234,29 +259,36 @@ def reverses(f):
 
 def indexes(f):
     counters = {n.target.id for n in f.nodes[ast.AugAssign] if isinstance(n.target, ast.Name)}
-    counted = [n.target for n in f.nodes[ast.For] if getattr(getattr(n.iter, "func", None), "id", "") in ("range", "enumerate")]
+    counted = [n.target for n in f.nodes[ast.For]
+               if getattr(getattr(n.iter, "func", None), "id", "") in ("range", "enumerate")]
     counters |= {n.id for n in within(counted, ast.Name)}
     read = [n.slice for n in f.nodes[ast.Subscript] if isinstance(n.ctx, ast.Load)]
-    return any(isinstance(s, (ast.Slice, ast.UnaryOp, ast.BinOp)) or is_const(s, int) or getattr(s, "id", "") in counters for s in read)
+    return any(isinstance(s, (ast.Slice, ast.UnaryOp, ast.BinOp)) or is_const(s, int)
+               or getattr(s, "id", "") in counters for s in read)
 
 # %% ../nbs/01_seed.ipynb #0f3f0723
-TESTS = {"isalpha", "isdigit", "isalnum", "isupper", "islower", "isspace", "isidentifier", "ord", "chr", "lower", "upper", "title", "swapcase"}
+TESTS = {"isalpha", "isdigit", "isalnum", "isupper", "islower", "isspace", "isidentifier", "ord", "chr",
+         "lower", "upper", "title", "swapcase"}
 
 def builds_string(f):
-    joined = [n for n in f.nodes[ast.BinOp] if isinstance(n.op, ast.Add) and (is_const(n.left, str) or is_const(n.right, str))]
+    joined = [n for n in f.nodes[ast.BinOp] if isinstance(n.op, ast.Add)
+              and (is_const(n.left, str) or is_const(n.right, str))]
     formatted = [n for n in f.nodes[ast.BinOp] if isinstance(n.op, ast.Mod) and is_formatting(n)]
     # a message of an exception is text too, but building it is not what the function is about
     messages = {id(x) for n in f.nodes[ast.Raise] for x in ast.walk(n)}
-    return any(id(n) not in messages for n in joined + formatted + f.nodes[ast.JoinedStr]) or bool({"format", "join", "ljust", "rjust", "zfill"} & f.called)
+    return (any(id(n) not in messages for n in joined + formatted + f.nodes[ast.JoinedStr])
+            or bool({"format", "join", "ljust", "rjust", "zfill"} & f.called))
 
 def tests_characters(f):
-    literal = [n for n in f.nodes[ast.Compare] if isinstance(n.ops[0], (ast.In, ast.NotIn)) and is_const(n.comparators[0], str)]
+    literal = [n for n in f.nodes[ast.Compare] if isinstance(n.ops[0], (ast.In, ast.NotIn))
+               and is_const(n.comparators[0], str)]
     return bool(TESTS & f.called or literal)
 
 def builds_dict(f):
     stored = [n for n in f.nodes[ast.Subscript] if isinstance(n.ctx, ast.Store)]
     empty = any(not n.keys for n in f.nodes[ast.Dict]) or "defaultdict" in f.called or "dict" in f.called
-    return bool(f.nodes[ast.DictComp] or "setdefault" in f.called or any(n.keys for n in f.nodes[ast.Dict]) or empty and stored)
+    return bool(f.nodes[ast.DictComp] or "setdefault" in f.called or any(n.keys for n in f.nodes[ast.Dict])
+                or empty and stored)
 
 def looks_up(f):
     named = [n for n in f.nodes[ast.Subscript] if isinstance(n.ctx, ast.Load) and is_const(n.slice, str)]
@@ -265,14 +297,20 @@ def looks_up(f):
 # %% ../nbs/01_seed.ipynb #6f345629
 CONCEPT_RULES = {
     "filtering": picks, "mapping": maps, "counting": counts, "accumulation": accumulates,
-    "sorting": lambda f: bool({"sorted", "sort", "nlargest", "nsmallest", "insort", "heapify", "heappush"} & f.called),
+    
+       "sorting": lambda f: bool({"sorted", "sort", "nlargest", "nsmallest", "insort", "heapify",
+                                  "heappush"} & f.called),
     "deduplication": deduplicates, "indexing and slicing": indexes, "string building": builds_string,
-    "splitting and joining": lambda f: bool({"split", "rsplit", "splitlines", "partition", "rpartition", "join"} & f.called),
+    
+       "splitting and joining": lambda f: bool({"split", "rsplit", "splitlines", "partition", "rpartition",
+                                                "join"} & f.called),
     "character tests": tests_characters, "dictionary building": builds_dict, "dictionary lookup": looks_up,
     "minimum and maximum": seeks_extreme, "arithmetic": calculates, "modular arithmetic": takes_remainder,
     "reversal": reverses, "comparison": compares, "nested loops": nests,
     "pairing": lambda f: bool({"zip", "enumerate", "zip_longest", "pairwise"} & f.called),
-    "sets": lambda f: bool(f.nodes[ast.Set] or f.nodes[ast.SetComp] or {"set", "frozenset", "union", "intersection",
+    
+       "sets": lambda f: bool(f.nodes[ast.Set] or f.nodes[ast.SetComp]
+                              or {"set", "frozenset", "union", "intersection",
                            "difference", "issubset", "issuperset", "isdisjoint"} & f.called)}
 
 def concepts_of(
@@ -328,7 +366,8 @@ def fit(
     tasks: np.ndarray,  # (tasks, concepts) of 0 and 1
 ) -> np.ndarray:
     "Weighted Jaccard similarity of every seed (rows) with every task (columns), between 0 and 1."
-    weight = np.log((1 + len(tasks)) / (1 + tasks.sum(0))) + 0.1  # a concept of every task still counts a little
+    # a concept of every task still counts a little
+    weight = np.log((1 + len(tasks)) / (1 + tasks.sum(0))) + 0.1
     shared = (seeds * weight) @ tasks.T
     either = (seeds @ weight)[:, None] + (tasks @ weight)[None, :] - shared
     return np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)

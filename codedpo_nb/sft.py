@@ -44,25 +44,32 @@ def best_code(row: dict, # a prompt of `verified.jsonl`: task_id, solutions, mat
 
 def sft_rows(verified: list, # prompts of stage 02
              efficiency_pairs: list) -> list: # preference pairs of stage 03
-    "SFT data: conversational prompt and completion, task_id, index of the solution, and `choice`, why it was chosen."
+    """SFT data: conversational prompt and completion, task_id, index of the solution, and `choice`, why it
+    was chosen."""
     fastest = {p["task_id"]: p["chosen_index"] for p in efficiency_pairs}
     found = [(row, *best) for row in verified if (best := best_code(row, fastest))]
-    return [dict(task_id=row["task_id"], prompt=[dict(role="user", content=row["prompt"])], index=i, choice=choice,
-                 completion=[dict(role="assistant", content=row["solutions"][i])]) for row, i, choice in found]
+    return [dict(task_id=row["task_id"], prompt=[dict(role="user", content=row["prompt"])], index=i,
+                 choice=choice,
+                 
+                    completion=[dict(role="assistant",
+                                     content=row["solutions"][i])]) for row, i, choice in found]
 
 # %% ../nbs/04_sft.ipynb #2d9086ce
 def fastest_rows(verified: list, # prompts of stage 02
                  efficiency: list, # rows of stage 03: task_id, passing, cost by solution
                  share: float = .25) -> list: # of a prompt's different passing solutions, at least one
-    "SFT data of Code-Optimise's 25-SFT: the fastest share of the solutions that pass, for prompts that have two of them."
+    """SFT data of Code-Optimise's 25-SFT: the fastest share of the solutions that pass, for prompts that have
+    two of them."""
     prompts, out = {row["task_id"]: row for row in verified}, []
     for measured in efficiency:
         row, cost = prompts[measured["task_id"]], measured["cost"]
         first = {row["solutions"][i]: i for i in reversed(measured["passing"]) if cost[i] is not None}
         order = sorted(first.values(), key=lambda i: (cost[i], i))
         if len(order) < 2: continue
-        out += [dict(task_id=row["task_id"], prompt=[dict(role="user", content=row["prompt"])], index=i, choice="fastest quarter",
-                     completion=[dict(role="assistant", content=row["solutions"][i])]) for i in order[:math.ceil(share * len(order))]]
+        out += [dict(task_id=row["task_id"], prompt=[dict(role="user", content=row["prompt"])], index=i,
+                     choice="fastest quarter",
+                     completion=[dict(role="assistant", content=row["solutions"][i])]) for i in order[
+                        :math.ceil(share * len(order))]]
     return out
 
 # %% ../nbs/04_sft.ipynb #18f4dbe3
@@ -78,11 +85,13 @@ def sft_trainer(train: list[dict], valid: list[dict], # rows: prompt, completion
         number = dict(task=names.index(r["task"])) if weighting else {}
         return dict(prompt=r["prompt"], completion=r["completion"]) | number
     by_task = functools.partial(multitask.TaskTrainer, names=names, weighting=weighting)
-    place, watching = arguments["output_dir"], [ShowProgress("SFT"), Watch(watch or {}, tokenizer), *callbacks]
+    place, watching = (arguments["output_dir"],
+                       [ShowProgress("SFT"), Watch(watch or {}, tokenizer), *callbacks])
     data = {f"{part}_dataset": dataset_of([columns(r) for r in rows], f"{place}/data/{part}")
             for part, rows in (("train", train), ("eval", valid))}
     return quiet_trainer((by_task if weighting else SFTTrainer)(
-        str(model_path), SFTConfig(**arguments), processing_class=tokenizer, callbacks=watching, **data, **adapted))
+        str(model_path), SFTConfig(**arguments), processing_class=tokenizer, callbacks=watching, **data,
+        **adapted))
 
 # %% ../nbs/04_sft.ipynb #836d2970
 def packed_sequences(rows: list[dict], tokenizer, longest: int) -> int: # as in `fit_sft`
@@ -98,7 +107,8 @@ def check_weighting(weighting: str | None, packing: bool) -> None: # as in `SFTS
     "Refuse a weighting that is unknown or cannot be used; `ValueError`."
     if weighting is None: return
     if weighting not in multitask.WEIGHTINGS:
-        raise ValueError(f"weighting = {weighting!r} is unknown: use one of {', '.join(multitask.WEIGHTINGS)}")
+        raise ValueError(f"weighting = {weighting!r} is unknown: use one of "
+                         f"{', '.join(multitask.WEIGHTINGS)}")
     if packing:
         raise ValueError("packing = True mixes tasks in one sequence, so they cannot be weighted: "
                          "leave out one of packing and weighting")
@@ -112,7 +122,8 @@ def check_tasks(train: list[dict], valid: list[dict], weighting: str) -> None: #
                     f"{need}, but it is no text in {{}}: write it as text")
     apart = {r["task"] for r in train} ^ {r["task"] for r in valid}
     if apart:
-        raise ValueError(f"Tasks {', '.join(sorted(apart))} are not both in the training and in the validation "
+        raise ValueError(f"Tasks {', '.join(sorted(apart))} are not both in the training and in the "
+                         "validation "
                          "part: hold out more prompts")
 
 # %% ../nbs/04_sft.ipynb #cc3c498b
@@ -120,8 +131,10 @@ def check_tasks(train: list[dict], valid: list[dict], weighting: str) -> None: #
 class SFTSettings(Settings):
     "Settings of `fit_sft`: those of `Settings`, and three that only SFT has; `ValueError`."
     patience: int | None = None   # stop after so many validations without a new minimum; None: never, ours
-    packing: bool = False         # several rows in a sequence of `longest` tokens, `batch` of these a step; ours
-    weighting: str | None = None  # of tasks (column `task`), one of `multitask.WEIGHTINGS`; None: tokens alike
+    # several rows in a sequence of `longest` tokens, `batch` of these a step; ours
+    packing: bool = False
+    # of tasks (column `task`), one of `multitask.WEIGHTINGS`; None: tokens alike
+    weighting: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,7 +149,8 @@ def fit_sft(rows: list[dict], # records with prompt and completion, as messages,
             settings: SFTSettings | None = None, # None: the defaults
             *, valid: list[dict] | None = None, # validation rows; None: `settings.share` of the prompts
             watch: dict[str, list[dict]] | None = None, # groups for `Watch`
-            work: str | Path | None = None, # of the checkpoints, kept to resume; None: beside `folder`, for now
+            # of the checkpoints, kept to resume; None: beside `folder`, for now
+            work: str | Path | None = None,
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `lr=1e-5`; they go before `settings`
     """Fine-tune on completions only and save the weights with the lowest validation loss, or the last.

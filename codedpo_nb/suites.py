@@ -39,17 +39,21 @@ class Court:
     def __init__(self, workers: int | None = None, # servers of each profile; None: one for each core
                  journal: str | Path | None = None, # judged programs are kept there and not run again
                  progress: bool = False): # True: a bar with the time left
-        self.workers, self.journal, self.progress, self.pools, self.stack = workers, journal, progress, {}, ExitStack()
+        self.workers, self.journal, self.progress, self.pools, self.stack = (workers, journal, progress, {},
+            ExitStack())
     def __enter__(self): return self
     def __exit__(self, *what): self.stack.close()
     def pool(self, profile: str | None = None, warm: tuple = ()) -> sandbox.Pool:
         "The servers of a profile with these modules imported beforehand."
-        if (profile, warm) not in self.pools: self.pools[profile, warm] = self.stack.enter_context(sandbox.Pool(self.workers, profile, warm=warm))
+        if (profile, warm) not in self.pools:
+            self.pools[profile,
+                       warm] = self.stack.enter_context(sandbox.Pool(self.workers, profile, warm=warm))
         return self.pools[profile, warm]
     def run(self, kind: str, programs: list, tests: list, limits: sandbox.Limits, profile: str | None = None,
             warm: tuple = ()) -> list[list[tuple[str, str]]]:
         "`(verdict, text)` of each program on its tests; the kind of work is one of the sandbox's."
-        return sandbox.execute(kind, programs, tests, limits, pool=self.pool(profile, warm), journal=self.journal, progress=self.progress)[0]
+        return sandbox.execute(kind, programs, tests, limits, pool=self.pool(profile, warm),
+                               journal=self.journal, progress=self.progress)[0]
 
 def run_by_limits(programs: list, tests: list, limits: list, court: Court, kind: str = "test",
                   profile: str | None = None, warm: list | None = None) -> list[str]: # (n,) each
@@ -57,7 +61,8 @@ def run_by_limits(programs: list, tests: list, limits: list, court: Court, kind:
     groups, out = defaultdict(list), [None] * len(programs)
     for i, limit in enumerate(limits): groups[limit, warm[i] if warm else ()].append(i)
     for (limit, modules), places in groups.items():
-        rows = court.run(kind, [programs[i] for i in places], [tests[i] for i in places], limit, profile, modules)
+        rows = court.run(kind, [programs[i] for i in places], [tests[i] for i in places], limit, profile,
+                         modules)
         for i, row in zip(places, rows, strict=True): out[i] = outcome([word for word, _ in row])
     return out
 
@@ -69,40 +74,56 @@ def packed(values: list) -> str:
 def case_of(p: dict, found: dict) -> dict: # problem; what the sandbox found out
     "One set of inputs of a problem with its outputs."
     common = dict(name=p["entry_point"], source=p["prompt"] + p["canonical"], atol=p["atol"])
-    return dict(item=json.dumps(common | dict(floats=found["floats"], cases=found["cases"])), **{k: found[k] for k in ("longest", "total", "decided")})
+    return dict(item=json.dumps(common | dict(floats=found["floats"], cases=found["cases"])),
+                **{k: found[k] for k in ("longest", "total", "decided")})
 
 # %% ../nbs/suites.ipynb #b2380970
 def pack_problems(
     problems: list, # of EvalPlus
     **kwargs,       # of `sandbox.execute`: limits, workers, journal, progress, pool
 ) -> list:
-    """For each problem `(base, plus)`, dictionaries: `item` is the sandbox's test of all inputs, and `count` their number.
+    """For each problem `(base, plus)`, dictionaries: `item` is the sandbox's test of all inputs, and `count`
+    their number.
 
-    `longest` and `total` are CPU seconds of the canonical solution on one and on all inputs; `decided` is the most for packing one output."""
-    asked = [[json.dumps(dict(name=p["entry_point"], inputs=packed([marshal.dumps(tuple(a), 2) for a in inputs]), not_none=p["entry_point"] in oracles.NOT_NONE)) for inputs in p["inputs"]] for p in problems]
+    `longest` and `total` are CPU seconds of the canonical solution on one and on all inputs; `decided` is the
+    most for packing one output."""
+    asked = [
+        [
+        json.dumps(dict(name=p["entry_point"], inputs=packed([marshal.dumps(tuple(a), 2) for a in inputs]),
+                        not_none=p["entry_point"] in oracles.NOT_NONE)) for inputs in p["inputs"]]
+             for p in problems]
     rows, _ = sandbox.execute("truth", [p["prompt"] + p["canonical"] for p in problems], asked, **kwargs)
     for p, row in zip(problems, rows, strict=True):
         for verdict, _ in row:
-            if verdict != "pass": raise BenchmarkError(f"{p['task_id']}: the canonical solution does not run here ({verdict}), so nothing can be compared with it")
-    return [tuple(case_of(p, json.loads(text)) for _, text in row) for p, row in zip(problems, rows, strict=True)]
+            if verdict != "pass":
+                raise BenchmarkError(f"{p['task_id']}: the canonical solution does not run here ({verdict}), "
+                                     "so nothing can be compared with it")
+    return [tuple(case_of(p, json.loads(text)) for _, text in row) for p,
+            row in zip(problems, rows, strict=True)]
 
 def one_by_one(item: str) -> list: # from `pack_problems`
     "The items of each single input of an item."
     spec = json.loads(item)
     cases = marshal.loads(base64.b64decode(spec["cases"]))
-    return [json.dumps(spec | dict(cases=packed([case]), floats=int(i < spec["floats"]))) for i, case in enumerate(cases)]
+    return [json.dumps(spec | dict(cases=packed([case]), floats=int(i < spec["floats"]))) for i,
+            case in enumerate(cases)]
 
 # %% ../nbs/suites.ipynb #c259bbc2
 PACKED = ("humaneval+", "mbpp+")
 ENOUGH = 0.25   # CPU seconds in which nearly every right answer has done all inputs
 
 def at_once(case: dict) -> sandbox.Limits: # from `pack_problems`
-    "Limits for all inputs together. Whoever keeps them keeps the limit of each input; a right answer that exceeds them runs again."
+    """Limits for all inputs together.
+
+    Whoever keeps them keeps the limit of each input; a right answer that exceeds them runs again."""
     one = input_by_input(case).cpu
-    return replace(EVALPLUS, cpu=min(one, max(ENOUGH, 2 * case["total"] + case["decided"])) if case["total"] <= .8 * one else ENOUGH)
+    return replace(EVALPLUS,
+                   cpu=min(one, max(ENOUGH, 2 * case["total"] + case["decided"])) if case["total"] <= .8 * one
+                   else ENOUGH)
 
 def input_by_input(case: dict) -> sandbox.Limits: # from `pack_problems`
-    "Limits for one input, as in EvalPlus; a comparison, for which the canonical solution may have to run, gets its time as well."
+    """Limits for one input, as in EvalPlus; a comparison, for which the canonical solution may have to run,
+    gets its time as well."""
     seconds = round(max(EVALPLUS.cpu, 4 * case["longest"]) + 2 * case["decided"], 1)
     return replace(EVALPLUS, cpu=seconds, wall=10 * seconds)
 
@@ -117,7 +138,8 @@ def judge_sets(cases: list,   # (n,) from `pack_problems`
     out = run_by_limits(sources, [[c["item"]] for c in cases], list(map(at_once, cases)), court, "set")
     late = [i for i, v in enumerate(out) if v.endswith("timeout")]
     singles = {c["item"]: one_by_one(c["item"]) for c in (cases[i] for i in late)}
-    again = run_by_limits([sources[i] for i in late], [singles[cases[i]["item"]] for i in late], [input_by_input(cases[i]) for i in late], court, "set")
+    again = run_by_limits([sources[i] for i in late], [singles[cases[i]["item"]] for i in late],
+                          [input_by_input(cases[i]) for i in late], court, "set")
     for i, v in zip(late, again, strict=True): out[i] = v
     return out
 
@@ -128,11 +150,15 @@ def ground_truth(problems: list, # of EvalPlus
     "Canonical outputs of each problem by its task id, as from `pack_problems`."
     unique = list({p["task_id"]: p for p in problems}.values())
     limits = sandbox.Limits(cpu=300, first=0, wall=3000, memory=4096)
-    return dict(zip((p["task_id"] for p in unique), pack_problems(unique, limits=limits, pool=court.pool(), journal=journal or court.journal), strict=False))
+    return dict(zip((p["task_id"] for p in unique),
+                    pack_problems(unique, limits=limits, pool=court.pool(), journal=journal or court.journal),
+                    strict=False))
 
 def judge_plus(problems: list, answers: list, court: Court, form: str | None = None,
                packed: dict | None = None) -> list[tuple[str, str]]: # `packed`: from `ground_truth`
-    "`(base, plus)` of each answer to a problem of EvalPlus; `(n,)` each. The plus inputs are run only if the base inputs passed."
+    """`(base, plus)` of each answer to a problem of EvalPlus;
+
+    `(n,)` each. The plus inputs are run only if the base inputs passed."""
     packed = packed or ground_truth(problems, court)
     sources = [assemble(p, a, form) for p, a in zip(problems, answers, strict=False)]
     base = judge_sets([packed[p["task_id"]][0] for p in problems], sources, court)
@@ -142,25 +168,29 @@ def judge_plus(problems: list, answers: list, court: Court, form: str | None = N
     return [(v, plus.get(i, v)) for i, v in enumerate(base)]
 
 # %% ../nbs/suites.ipynb #609b8540
-ALLOWED = frozenset("numpy scipy pandas sympy networkx sklearn matplotlib seaborn".split())   # libraries of which an answer to any benchmark may think that they are there
+# libraries of which an answer to any benchmark may think that they are there
+ALLOWED = frozenset("numpy scipy pandas sympy networkx sklearn matplotlib seaborn".split())
 IMPORTED = re.compile(r"^[ \t>.]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.M)
 
 def wanting(p: dict) -> list:
     "Libraries that a problem's own code imports, or names, and that are not installed here."
-    text = "\n".join((p["before"], p["prompt"], p["after"], *p["tests"][:50], p["canonical"])) if p["benchmark"] in IN_PROCESS else p["before"] + "\n" + p["after"]
+    text = ("\n".join((p["before"], p["prompt"], p["after"], *p["tests"][:50], p["canonical"]))
+            if p["benchmark"] in IN_PROCESS else p["before"] + "\n" + p["after"])
     names = {*IMPORTED.findall(text), *p.get("libraries", ())}
     return sorted(n for n in names if n.isidentifier() and not known(n))
 
 @cache
 def known(name: str) -> bool: # of a module, without dots
     "Whether a module is part of Python, or installed."
-    return name in sys.stdlib_module_names or name in ("solution", "__test__", "__future__") or sandbox.installed(name)
+    return (name in sys.stdlib_module_names or name in ("solution", "__test__", "__future__")
+            or sandbox.installed(name))
 
 def warm(p: dict) -> tuple:
     "Modules that a problem's programs import at length, so that a server does it once for all of them."
     used = {p.get("library", "").lower(), *p.get("libraries", ())}
     if used & {"pytorch", "torch"}: return ("torch",)
-    return ("scipy.stats", "matplotlib.pyplot", "seaborn", "sklearn") if used & {"scipy", "matplotlib", "seaborn", "sklearn"} else ()
+    return (("scipy.stats", "matplotlib.pyplot", "seaborn", "sklearn")
+            if used & {"scipy", "matplotlib", "seaborn", "sklearn"} else ())
 
 # %% ../nbs/suites.ipynb #666e7a3e
 LIMITS = {
@@ -171,7 +201,8 @@ LIMITS = {
     "bigcodebench": sandbox.Limits(cpu=240.0, first=10, wall=240.0, memory=8192),
     "livecodebench": sandbox.Limits(cpu=6.0, first=0.5, wall=60.0, memory=4096, timeouts=1),
 }
-IN_PROCESS = {"ds1000": "scientific", "bigcodebench": "scientific"}   # judged by the program's own process, in a profile with a folder to write to
+# judged by the program's own process, in a profile with a folder to write to
+IN_PROCESS = {"ds1000": "scientific", "bigcodebench": "scientific"}
 def judge_tests(problems: list, answers: list, court: Court,
                 form: str | None = None) -> list[tuple[str, str]]:
     "`(base, plus)` of each answer to a problem whose tests are plain code; `(n,)` each."
@@ -181,16 +212,19 @@ def judge_tests(problems: list, answers: list, court: Court,
     modules, kind = [warm(p) for p in problems], "join" if profile else "test"
     base = run_by_limits(programs, [p["tests"] for p in problems], limits, court, kind, profile, modules)
     right = [i for i, v in enumerate(base) if v == "pass" and problems[i]["plus_tests"]]
-    found = run_by_limits([programs[i] for i in right], [problems[i]["plus_tests"] for i in right], [limits[i] for i in right], court, kind, profile, [modules[i] for i in right])
+    found = run_by_limits([programs[i] for i in right], [problems[i]["plus_tests"] for i in right],
+                          [limits[i] for i in right], court, kind, profile, [modules[i] for i in right])
     plus = dict(zip(right, found, strict=True))
     return [(v, plus.get(i, v)) for i, v in enumerate(base)]
 
 # %% ../nbs/suites.ipynb #0abbde42
 def imported(p: dict, answer: str, form=None) -> set:
     "Roots of the modules that an answer imports, as far as it can be read."
-    found = syntax.tree(answer) or syntax.tree(assemble(p, answer, form)) if p["form"] != "quoted" else syntax.tree(textwrap.dedent(answer))
+    found = (syntax.tree(answer) or syntax.tree(assemble(p, answer, form)) if p["form"] != "quoted"
+             else syntax.tree(textwrap.dedent(answer)))
     nodes = list(ast.walk(found)) if found else ()
-    names = [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names] + [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module and not n.level]
+    names = ([a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+             + [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module and not n.level])
     return {name.partition(".")[0] for name in names}
 
 # %% ../nbs/suites.ipynb #4c9b8bd5
@@ -204,19 +238,25 @@ def judge(
     journal: str | Path | None = None, # what was judged is kept there and not run again
     progress: bool = False, # True: a bar with the time left
 ) -> list[list[tuple[str, str]]]:
-    """`(base, plus)` of each answer, `[problem][answer]`: `pass`, or the word for what went wrong. `plus` means base and plus tests.
+    """`(base, plus)` of each answer, `[problem][answer]`: `pass`, or the word for what went wrong. `plus`
+    means base and plus tests.
 
-    `not judged: for want of X` is no verdict: the problem, or an answer that failed, needs a library X that is not installed here."""
-    if len(answers) != len(problems): raise BenchmarkError(f"{len(problems)} problems need as many lists of answers, got {len(answers)}")
+    `not judged: for want of X` is no verdict: the problem, or an answer that failed, needs a library X that
+    is not installed here."""
+    if len(answers) != len(problems):
+        raise BenchmarkError(f"{len(problems)} problems need as many lists of answers, got {len(answers)}")
     lacking = [wanting(p) for p in problems]
-    flat = [(p, a) for p, group, want in zip(problems, answers, lacking, strict=True) for a in group if not want]
+    flat = [(p, a) for p, group,
+            want in zip(problems, answers, lacking, strict=True) for a in group if not want]
     way = judge_plus if problems and "atol" in problems[0] else judge_tests
     with Court(workers, journal, progress) as court:
         found = iter(way([p for p, _ in flat], [a for _, a in flat], court, form))
     def word(p, a, pair):
-        absent = sorted(n for n in imported(p, a, form) & ALLOWED if not known(n)) if "pass" not in pair else ()
+        absent = (sorted(n for n in imported(p, a, form) & ALLOWED if not known(n)) if "pass" not in pair
+                  else ())
         return (NOT_JUDGED + ", ".join(absent),) * 2 if absent else pair
-    return [[(NOT_JUDGED + ", ".join(want),) * 2 if want else word(p, a, next(found)) for a in group] for p, group, want in zip(problems, answers, lacking, strict=True)]
+    return [[(NOT_JUDGED + ", ".join(want),) * 2 if want else word(p, a, next(found)) for a in group] for p,
+            group, want in zip(problems, answers, lacking, strict=True)]
 
 def judged_by(name: str) -> str: # of a benchmark
     "Who says whether an answer is right: `outside`, or `in process`, which an answer can forge."
@@ -225,24 +265,29 @@ def judged_by(name: str) -> str: # of a benchmark
 # %% ../nbs/suites.ipynb #95446f04
 RULES = {  # name: licence, tests, comparison, deviations
     "humaneval": ("MIT", "one function `check`", "assertions", "CPU instead of wall-clock seconds"),
-    "humaneval+": ("Apache-2.0", "inputs, base and plus", "equality; floats within `atol` or 1e-6", "CPU seconds; values of different shape are never close; HumanEval/32 is judged, EvalPlus 0.3.1 rejects every answer to it"),
+    "humaneval+": ("Apache-2.0", "inputs, base and plus", "equality; floats within `atol` or 1e-6", "CPU seconds; values of different shape are never close; HumanEval/32 is judged, EvalPlus 0.3.1 rejects every answer to it"),  # noqa: E501
     "mbpp": ("CC-BY-4.0", "three assertions, `challenge_test_list` as plus", "assertions", "CPU seconds"),
     "mbpp-sanitized": ("CC-BY-4.0", "three assertions", "assertions", "CPU seconds"),
-    "mbpp+": ("Apache-2.0, CC-BY-4.0", "inputs, base and plus", "as humaneval+, with oracles for 15 problems", "CPU seconds; values of different shape are never close"),
-    "ds1000": ("CC-BY-SA-4.0", "`test_execution` and `test_string`", "the problem's own", "CPU seconds; libraries of this environment; no network; random numbers start at the same seed; image files in a folder of its own"),
-    "bigcodebench": ("Apache-2.0", "`unittest` class, all at once", "the problem's own", "no network, no processes; libraries of this environment; CPU seconds; a class without tests fails; "
-                     "answers are found by Python's parser instead of tree-sitter, also where they are one line"),
-    "livecodebench": ("see upstream", "programs with input, or calls", "lines without blanks, numbers by value", "CPU seconds; fresh variables for each test; a real stream as input"),
+    "mbpp+": ("Apache-2.0, CC-BY-4.0", "inputs, base and plus", "as humaneval+, with oracles for 15 problems", "CPU seconds; values of different shape are never close"),  # noqa: E501
+    "ds1000": ("CC-BY-SA-4.0", "`test_execution` and `test_string`", "the problem's own", "CPU seconds; libraries of this environment; no network; random numbers start at the same seed; image files in a folder of its own"),  # noqa: E501
+    "bigcodebench": ("Apache-2.0", "`unittest` class, all at once", "the problem's own", "no network, no processes; libraries of this environment; CPU seconds; a class without tests fails; "  # noqa: E501
+                     "answers are found by Python's parser instead of tree-sitter, also where they are one line"),  # noqa: E501
+    "livecodebench": ("see upstream", "programs with input, or calls", "lines without blanks, numbers by value", "CPU seconds; fresh variables for each test; a real stream as input"),  # noqa: E501
 }
 
 # %% ../nbs/suites.ipynb #c560ea3e
 def rules() -> list:
-    "Rows `benchmark, hub, release, checked by, licence, editions, CPU seconds, memory, profile, tests, comparison, deviations`, one a benchmark."
+    """Rows `benchmark, hub, release, checked by, licence, editions, CPU seconds, memory, profile, tests,
+    comparison, deviations`, one a benchmark."""
     out = []
     for name, (licence, tests, comparison, deviations) in RULES.items():
         limits, editions = EVALPLUS if name in PACKED else LIMITS[name], BENCHMARKS[name][2]
-        out.append({"benchmark": name, **origin(name), "licence": licence, "editions": "; ".join(f"{n} problems: {e}" for n, e in editions.items()), "CPU seconds": limits.cpu,
-                    "memory, MiB": limits.memory, "profile": IN_PROCESS.get(name, "pure, else scientific"), "judged": judged_by(name), "tests": tests, "comparison": comparison, "deviations": deviations})
+        out.append({"benchmark": name, **origin(name), "licence": licence,
+                    "editions": "; ".join(f"{n} problems: {e}" for n, e in editions.items()),
+                    "CPU seconds": limits.cpu,
+                    "memory, MiB": limits.memory, "profile": IN_PROCESS.get(name, "pure, else scientific"),
+                    "judged": judged_by(name), "tests": tests, "comparison": comparison,
+                    "deviations": deviations})
     return out
 
 # %% ../nbs/suites.ipynb #48d06c12
@@ -284,21 +329,22 @@ def _why(program, tests):
         hidden = [e for e in _noted if getattr(e, "errno", None)] if tested else _noted   # tests make up errors, but without a number
         return _said(hidden[-1]) if hidden and "AssertionError" in text else text
     return "passes at a second attempt"
-"""
+"""  # noqa: E501
 
 # %% ../nbs/suites.ipynb #075e9611
 WORDS = (  # pattern in what the exception says, words
     (r"No module named '([\w.]+)'", "library absent: {}"),
     (r"FileNotFoundError: (.*)", "file absent: {}"),
-    (r"(PermissionError.*|.*Operation not permitted.*|.*Permission denied.*|.*Read-only file system.*)", "refused by the sandbox: {}"),
+    (r"(PermissionError.*|.*Operation not permitted.*|.*Permission denied.*|.*Read-only file system.*)", "refused by the sandbox: {}"),  # noqa: E501
     (r"(URLError.*|gaierror.*|.*name resolution.*)", "needs the network: {}"),
-    (r"((?:AttributeError|ImportError|TypeError|DeprecationWarning|FutureWarning): .*)", "made for other versions of Python or its libraries: {}"),
+    (r"((?:AttributeError|ImportError|TypeError|DeprecationWarning|FutureWarning): .*)", "made for other versions of Python or its libraries: {}"),  # noqa: E501
     (r"AssertionError(.*)", "another output here{}"),
 )
 
 def in_words(said: str) -> str: # an exception's name and text
     "Why a canonical solution fails here."
-    return next((words.format(found[1]) for pattern, words in WORDS if (found := re.search(pattern, said))), said)
+    return next((words.format(found[1]) for pattern, words in WORDS if (found := re.search(pattern, said))),
+                said)
 
 # %% ../nbs/suites.ipynb #77a90d7e
 def reasons(
@@ -310,11 +356,15 @@ def reasons(
     out = []
     for p, word in zip(problems, outcomes, strict=False):
         limits, profile = LIMITS.get(p["benchmark"], EVALPLUS), IN_PROCESS.get(p["benchmark"], "scientific")
-        if word.startswith(NOT_JUDGED): out.append("library absent: " + word.removeprefix(NOT_JUDGED)); continue
+        if word.startswith(NOT_JUDGED):
+            out.append("library absent: " + word.removeprefix(NOT_JUDGED)); continue
         program, tests = noting(truth_program(p)), p["tests"] + p["plus_tests"]
-        ((verdict, said),), = sandbox.evaluate([WHY], [[f"_why({program!r}, {tests!r})"]], limits=limits, pool=court.pool(profile, warm(p)))
-        slow = {"timeout": f"takes more than {limits.cpu:g} CPU seconds", "memory": f"needs more than {limits.memory} MiB"}
-        out.append(in_words(said) if verdict == "pass" else slow.get(verdict.removeprefix("load-"), f"ends with {word}"))
+        ((verdict, said),), = sandbox.evaluate([WHY], [[f"_why({program!r}, {tests!r})"]], limits=limits,
+                                               pool=court.pool(profile, warm(p)))
+        slow = {"timeout": f"takes more than {limits.cpu:g} CPU seconds",
+                "memory": f"needs more than {limits.memory} MiB"}
+        out.append(in_words(said) if verdict == "pass"
+                   else slow.get(verdict.removeprefix("load-"), f"ends with {word}"))
     return out
 
 # %% ../nbs/suites.ipynb #d3a6060d
@@ -322,13 +372,18 @@ def untrusted(
     problems: list, # of one benchmark
     **options,      # of `judge`
 ) -> list:
-    "Problems whose canonical solution fails on this machine, or that have none, as rows `task_id, base, plus, reason`."
+    """Problems whose canonical solution fails on this machine, or that have none, as rows `task_id, base,
+    plus, reason`."""
     known = [p for p in problems if p["canonical"].strip()]
-    found = {p["task_id"]: pair for p, [pair] in zip(known, judge(known, [[p["canonical"]] for p in known], **options), strict=False) if pair != ("pass", "pass")}
+    found = {p["task_id"]: pair for p,
+             [pair] in zip(known, judge(known, [[p["canonical"]] for p in known], **options), strict=False)
+             if pair != ("pass", "pass")}
     failed = [p for p in known if p["task_id"] in found]
-    with Court(workers=1) as court: why = dict(zip(found, reasons(failed, [found[p["task_id"]][0] for p in failed], court), strict=False))
+    with Court(workers=1) as court:
+        why = dict(zip(found, reasons(failed, [found[p["task_id"]][0] for p in failed], court), strict=False))
     found |= {p["task_id"]: ("not-run", "not-run") for p in problems if not p["canonical"].strip()}
-    return [dict(task_id=p["task_id"], base=found[p["task_id"]][0], plus=found[p["task_id"]][1], reason=why.get(p["task_id"], "no canonical solution is published"))
+    return [dict(task_id=p["task_id"], base=found[p["task_id"]][0], plus=found[p["task_id"]][1],
+                 reason=why.get(p["task_id"], "no canonical solution is published"))
             for p in problems if p["task_id"] in found]
 
 # %% ../nbs/suites.ipynb #2cd9e720
@@ -340,14 +395,18 @@ def share(
     groups = defaultdict(list)
     for row in rows: groups[row["reason"]].append(row["task_id"].split("/", 1)[-1])
     name, out = problems[0]["benchmark"], [("trusted", len(problems) - len(rows), "")]
-    out += [(reason, len(tasks), ", ".join(tasks)) for reason, tasks in sorted(groups.items(), key=lambda kv: (-len(kv[1]), kv[0]))]
+    out += [(reason, len(tasks), ", ".join(tasks)) for reason,
+            tasks in sorted(groups.items(), key=lambda kv: (-len(kv[1]), kv[0]))]
     return [dict(zip(("benchmark", "here", "problems", "tasks"), (name, *row), strict=True)) for row in out]
 
 # %% ../nbs/suites.ipynb #b1f89822
 def without_last(p: dict): # a problem record
-    "The canonical solution without its last statement, of the function asked for where there is one; None if it is no Python."
+    """The canonical solution without its last statement, of the function asked for where there is one;
+
+    None if it is no Python."""
     head, answer = p["prompt"] if p["form"] == "completion" else "", p["canonical"]
-    found = syntax.tree(head + answer if head else textwrap.dedent(answer))   # DS-1000 may ask for the rest of a function
+    # DS-1000 may ask for the rest of a function
+    found = syntax.tree(head + answer if head else textwrap.dedent(answer))
     if found is None: return None
     body = found.body
     named = [n for n in body if isinstance(n, ast.FunctionDef) and n.name == p["entry_point"]]
@@ -360,7 +419,12 @@ def lenient(
     problems: list, # of one benchmark, whose canonical solutions pass
     **options,      # of `judge`
 ) -> list:
-    "Problems that accept an empty answer, or the canonical solution without its last statement, as rows `task_id, answer`."
-    made = [{"nothing": ""} | ({} if (less := without_last(p)) is None else {"all but the last statement": less}) for p in problems]
+    """Problems that accept an empty answer, or the canonical solution without its last statement, as rows
+    `task_id, answer`."""
+    made = [{"nothing": ""}
+            | ({} if (less := without_last(p)) is None else {"all but the last statement": less})
+            for p in problems]
     found = judge(problems, [list(m.values()) for m in made], **options)
-    return [dict(task_id=p["task_id"], answer=name) for p, m, group in zip(problems, made, found, strict=True) for name, pair in zip(m, group, strict=True) if pair == ("pass", "pass")]
+    return [dict(task_id=p["task_id"], answer=name) for p, m,
+            group in zip(problems, made, found, strict=True) for name,
+            pair in zip(m, group, strict=True) if pair == ("pass", "pass")]

@@ -27,7 +27,8 @@ def tree(
     longest: int = LONGEST,
     deepest: int = DEEPEST,
 ):
-    "The syntax tree of a text, `None` if it is not Python, too long, or nested deeper than a visitor can follow. Never raises for a `str`."
+    """The syntax tree of a text, `None` if it is not Python, too long, or nested deeper than a visitor can
+    follow. Never raises for a `str`."""
     if len(text) > longest: return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")   # "\d" in somebody's string

@@ -19,9 +19,13 @@ def verified(n, seed=0, codes=6, tests=5):
     r, out = records.rng(seed, "verified"), []
     for i in range(n):
         right = r.random(codes) < .5
-        matrix = np.where(np.outer(right, r.random(tests) < .7), 1, r.random((codes, tests)) < .25).astype(int)
-        out.append(dict(task_id=f"t{i}", prompt=f"Write f{i}.", solutions=[f"def f(): return {j}" for j in range(codes)], tests=[f"assert {j}" for j in range(tests)],
-                        matrix=matrix.tolist(), code_scores=self_validation(matrix)[0].tolist(), right=right.tolist()))
+        matrix = np.where(np.outer(right, r.random(tests) < .7), 1,
+                          r.random((codes, tests)) < .25).astype(int)
+        out.append(dict(task_id=f"t{i}", prompt=f"Write f{i}.",
+                        solutions=[f"def f(): return {j}" for j in range(codes)],
+                        tests=[f"assert {j}" for j in range(tests)],
+                        matrix=matrix.tolist(), code_scores=self_validation(matrix)[0].tolist(),
+                        right=right.tolist()))
     return out
 
 
@@ -35,7 +39,8 @@ def test_self_validation_makes_the_pairs_of_stage_02():
 @pytest.mark.parametrize("strategy", ablation.STRATEGIES)
 def test_every_strategy_makes_pairs_of_different_programs_repeatably(strategy):
     pairs = ablation.pairs_by(strategy, ROWS, .05, seed=1)
-    assert pairs == ablation.pairs_by(strategy, ROWS, .05, seed=1) and len({p["task_id"] for p in pairs}) == len(pairs) > 0
+    assert pairs == ablation.pairs_by(strategy, ROWS, .05,
+                                      seed=1) and len({p["task_id"] for p in pairs}) == len(pairs) > 0
     assert all(p["chosen"] != p["rejected"] and p["chosen_score"] > p["rejected_score"] for p in pairs)
 
 
@@ -46,7 +51,8 @@ def test_truth_of_pairs_orders_the_strategies():
 
 
 def test_strategies_survive_prompts_without_tests_or_solutions():
-    empty = [dict(ROWS[0], tests=[], matrix=[[] for _ in ROWS[0]["solutions"]], code_scores=[1.] * 6), dict(ROWS[1], solutions=[], matrix=[], code_scores=[], right=[])]
+    empty = [dict(ROWS[0], tests=[], matrix=[[] for _ in ROWS[0]["solutions"]], code_scores=[1.] * 6),
+             dict(ROWS[1], solutions=[], matrix=[], code_scores=[], right=[])]
     for s in ablation.STRATEGIES: assert len(ablation.pairs_by(s, empty)) <= 1
 
 
@@ -67,7 +73,8 @@ def test_shares_are_nested_and_in_order():
 def test_common_runs_are_planned_once():
     plan = ablation.runs(["ranking", "objective", "size"])
     assert len(plan) == len(set(plan)) == 12 and plan.count(ablation.METHOD) == 1
-    for questions in (["ranking"], ["objective"], ["size"]): assert ablation.METHOD in ablation.runs(questions)
+    for questions in (["ranking"], ["objective"], ["size"]):
+        assert ablation.METHOD in ablation.runs(questions)
     assert all(labels["base"] is None for labels in ablation.ablations().values())
 
 
@@ -84,7 +91,9 @@ def measured_of(rows, seed=0):
         best = max(range(len(v["solutions"])), key=lambda i: v["code_scores"][i])
         credible = [j for j, passed in enumerate(v["matrix"][best]) if passed]
         passing = [i for i, row in enumerate(v["matrix"]) if credible and all(row[j] for j in credible)]
-        out.append(dict(task_id=v["task_id"], credible=credible, passing=passing, candidates=passing, cost=[int(r.integers(10, 99)) if i in passing else None for i in range(len(v["solutions"]))]))
+        out.append(dict(task_id=v["task_id"], credible=credible, passing=passing, candidates=passing,
+                        cost=[int(r.integers(10, 99)) if i in passing else None
+                              for i in range(len(v["solutions"]))]))
     return out
 
 
@@ -94,9 +103,12 @@ MEASURED = measured_of(ROWS)
 def test_the_table_of_regimes_is_that_of_the_report():
     table = ablation.regime_table()
     assert len(ablation.REPORT) == 17 and set(ablation.REPORT) <= set(table) and table["base"] == ()
-    assert table["dpo-pvf-qts"] == (("dpo", "pvf"), ("dpo", "qts")) and table["25-sft-dpo-codedpo"] == (("sft", "25"), ("dpo+sft", "codedpo"))
+    assert table["dpo-pvf-qts"] == (("dpo", "pvf"),
+                                    ("dpo", "qts")) and table["25-sft-dpo-codedpo"] == (("sft", "25"),
+        ("dpo+sft", "codedpo"))
     for chain in table.values():
-        for objective, data in chain: assert objective == "sft" or data == "codedpo" or ablation.weights_of(data)
+        for objective, data in chain:
+            assert objective == "sft" or data == "codedpo" or ablation.weights_of(data)
 
 
 def test_common_beginnings_are_trained_once_and_first():
@@ -110,13 +122,15 @@ def test_regime_pairs_follow_their_rule(pairs):
     cost, passing = ({m["task_id"]: m[k] for m in MEASURED} for k in ("cost", "passing"))
     made = ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=1)
     assert made and made == ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=1)
-    assert (made == ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=2)) == (pairs == "qfs")   # which alone leaves no choice
+    # which alone leaves no choice
+    assert (made == ablation.regime_pairs(pairs, ROWS, MEASURED, draws=2, seed=2)) == (pairs == "qfs")
     for p in made:
         t, i, j = p["task_id"], p["chosen_index"], p["rejected_index"]
         assert i in passing[t] and p["chosen"] != p["rejected"]
         if pairs == "pvf": assert j not in passing[t]
         elif pairs.startswith("q"): assert cost[t][i] < cost[t][j]
-        if pairs == "qfs": assert cost[t][i] == min(filter(None, cost[t])) and cost[t][j] == max(filter(None, cost[t]))
+        if pairs == "qfs":
+            assert cost[t][i] == min(filter(None, cost[t])) and cost[t][j] == max(filter(None, cost[t]))
 
 
 def test_mixtures_have_their_shares():
@@ -135,11 +149,13 @@ def test_sft_rows_come_from_the_cheapest_share():
         own = costs[[f"def f(): return {j}" for j in range(6)].index(code)]
         known = sorted(filter(None, costs))
         assert own in known[:max(1, len(known) // 4)]
-    assert len(ablation.regime_solutions(1., ROWS, MEASURED, draws=3)) == 3 * sum(bool(m["passing"]) for m in MEASURED)
+    assert len(ablation.regime_solutions(1., ROWS, MEASURED, draws=3)) == 3 * sum(bool(m["passing"])
+        for m in MEASURED)
 
 
 def test_regimes_are_chosen_by_name_with_what_they_are_compared_to():
-    assert list(ablation.wanted_regimes(["all"])) == list(ablation.regime_table()) and ablation.wanted_regimes([]) == {}
+    assert list(ablation.wanted_regimes(["all"])) == list(
+        ablation.regime_table()) and ablation.wanted_regimes([]) == {}
     assert list(ablation.wanted_regimes(["25-sft-dpo-qra"])) == ["base", "25-sft", "25-sft-dpo-qra"]
     with pytest.raises(ValueError, match="regimes holds 'dpo-pvx': use"): ablation.wanted_regimes(["dpo-pvx"])
 
@@ -149,8 +165,10 @@ def test_costs_are_compared_on_what_both_solved():
     before = dict(rates={t: .5 for t in "abcd"}, cost=dict(a=100., b=100., c=1000.), own_cost=400.)
     after = dict(rates={t: .75 for t in "abcd"}, cost=dict(a=50., b=50., d=9999.), own_cost=3366.)
     row = ablation.against(after, before, r, 200)
-    assert row["points"] == 25 and row["points low"] < 0 and row["pass@1"] == "not resolved", "four problems alike resolve nothing"
-    assert (row["solved by both"], row["times cheaper"], row["cost"]) == (2, pytest.approx(2), "cheaper") and row["times cheaper, own answers"] < 1
+    assert row["points"] == 25 and row["points low"] < 0 and row[
+        "pass@1"] == "not resolved", "four problems alike resolve nothing"
+    assert (row["solved by both"], row["times cheaper"], row["cost"]) == (2, pytest.approx(2),
+        "cheaper") and row["times cheaper, own answers"] < 1
 
 
 @pytest.mark.parametrize("objective", ["sft", "dpo+sft"])
@@ -160,11 +178,17 @@ def test_a_run_is_trained_judged_and_leaves_no_weights(tmp_path, objective):
     docs = [code_document(t, r, .5, 0.) for t in some] + [document_of_tests(t, r, 0.) for t in some]
     tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)
     model.save(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
-    rows = [dict(task_id=t["task_id"], prompt=t["prompt"], solutions=[reference_solution(t), mutate(reference_solution(t), r)], code_scores=[2., 1.]) for t in some]
+    rows = [dict(task_id=t["task_id"], prompt=t["prompt"],
+                 solutions=[reference_solution(t), mutate(reference_solution(t), r)], code_scores=[2., 1.])
+            for t in some]
     pairs = correctness_pairs(rows)
     how = dict(lr=1e-3, epochs=1, batch=8, seed=0)
-    found = ablation.train_and_judge(("self-validation", objective, 1.), pairs, tmp_path/"base", tmp_path/"out", evaluation.scale_problems("test", 2), how, how, n=2, longest=12)
-    assert set(found["rates"]) == {t["task_id"] for t in some[:2]} and found["answers"] == 4 == sum(found["kinds"].values())
+    found = ablation.train_and_judge(("self-validation", objective, 1.), pairs, tmp_path/"base",
+                                     tmp_path/"out", evaluation.scale_problems("test", 2), how, how, n=2,
+                                     longest=12)
+    assert set(found["rates"]) == {t["task_id"]
+                                   for t in some[:2]} and found["answers"] == 4 == sum(
+        found["kinds"].values())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["base"]
 
 
@@ -174,7 +198,9 @@ def test_a_chain_of_a_regime_is_trained_and_judged(tmp_path):
     docs = [code_document(t, r, .5, 0.) for t in some]
     tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)
     model.save(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
-    rows = [dict(task_id=t["task_id"], prompt=t["prompt"], solutions=[reference_solution(t), mutate(reference_solution(t), r)], tests=["t"], matrix=[[1], [0]],
+    rows = [dict(task_id=t["task_id"], prompt=t["prompt"],
+                 solutions=[reference_solution(t), mutate(reference_solution(t), r)], tests=["t"],
+                 matrix=[[1], [0]],
                  code_scores=[2., 1.]) for t in some]
     how = dict(lr=1e-3, epochs=2, batch=8, seed=0)
     place, found = tmp_path/"base", []
@@ -184,6 +210,8 @@ def test_a_chain_of_a_regime_is_trained_and_judged(tmp_path):
         log = ablation.train_stage(stage, data, place, tmp_path/str(i), how, how)
         place = tmp_path/str(i)
         assert any(row.get("kept") for row in log)
-        found.append(ablation.judge_regime("x", *model.load(place), some[:2], evaluation.scale_problems("test", 2), n=2, longest=12, seed=0))
-    assert all(set(f["rates"]) == {t["task_id"] for t in some[:2]} and f["answers"] == 4 and f["own_cost"] is None for f in found)
+        found.append(ablation.judge_regime("x", *model.load(place), some[:2],
+                                           evaluation.scale_problems("test", 2), n=2, longest=12, seed=0))
+    assert all(set(f["rates"]) == {t["task_id"] for t in some[:2]} and f["answers"] == 4
+               and f["own_cost"] is None for f in found)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "1", "base"]

@@ -14,20 +14,31 @@ SOME = evaluation.scale_tasks("test", 5) + evaluation.scale_tasks("hard", 3)
 PROBLEMS = evaluation.scale_problems("test", 5) + evaluation.scale_problems("hard", 3)
 
 
-def answer(task, code, model="m", k=0): return dict(model=model, split=task["split"], task_id=task["task_id"], mode="sampled", k=k, answer=code)
+def answer(task, code, model="m", k=0):
+    return dict(model=model, split=task["split"], task_id=task["task_id"], mode="sampled", k=k, answer=code)
 
 
 @pytest.fixture(scope="module")
 def judged():
-    def idiom(t, i): return corpus.solution(t["name"], t["args"], tasks.chain_of(t), lambda codes: codes[i % len(codes)])
+    def idiom(t, i):
+        return corpus.solution(t["name"], t["args"], tasks.chain_of(t), lambda codes: codes[i % len(codes)])
     rows = [answer(t, idiom(t, i), f"idiom {i}") for i in range(3) for t in SOME]
-    rows += [answer(t, text, "odd") for t, text in zip(SOME, ("", "def", "x = 1", "```python\n" + corpus.reference_solution(SOME[3]) + "\n```\nDone.",
-                                                             "while True: pass", f"def {SOME[5]['name']}(*a): return None"), strict=False)]
+    rows += [answer(t, text, "odd") for t,
+             text in zip(SOME,
+                         ("", "def", "x = 1",
+                          "```python\n" + corpus.reference_solution(SOME[3]) + "\n```\nDone.",
+                                                             "while True: pass",
+                                                             
+                                                                
+                                                                   
+                                                                      f"def {SOME[5]['name']}(*a): "
+                                                                      "return None"), strict=False)]
     return rows, evaluation.judge_answers(rows, PROBLEMS, progress=False)
 
 
 def test_import_is_light():
-    code = "import sys, codedpo_nb.eval; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'matplotlib', 'scipy')))"
+    code = ("import sys, codedpo_nb.eval; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', "
+            "'matplotlib', 'scipy')))")
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -51,7 +62,9 @@ def test_every_task_of_both_splits_has_edges_without_an_error():
         for t in tasks.task_space(0)[split]: assert all(len(e) < 300 for e in evaluation.edge_tests(t))
 
 
-@pytest.mark.parametrize("split, n, said", [("trian", 1, "choose one of train"), ("hard", 10**4, "has 200"), ("hard", -1, "ask for fewer")])
+@pytest.mark.parametrize("split, n, said",
+                         [("trian", 1, "choose one of train"), ("hard", 10**4, "has 200"),
+                          ("hard", -1, "ask for fewer")])
 def test_unknown_split_or_too_many_problems_is_refused(split, n, said):
     with pytest.raises(ValueError, match=said): evaluation.scale_problems(split, n)
 
@@ -86,7 +99,8 @@ def test_journals_are_used_and_change_nothing(tmp_path, judged):
     journal = records.Journal(tmp_path/"j.jsonl")
     first = evaluation.judge_answers(rows, PROBLEMS, journal=journal, progress=False)
     n = len(journal)
-    assert n and evaluation.judge_answers(rows, PROBLEMS, journal=journal, progress=False) == first == judged[1][:8]
+    assert n and evaluation.judge_answers(rows, PROBLEMS, journal=journal,
+                                          progress=False) == first == judged[1][:8]
     assert len(journal) == n
 
 
@@ -95,7 +109,9 @@ def test_journals_are_used_and_change_nothing(tmp_path, judged):
 def test_pass_at_k_of_rows_is_the_chance_that_k_draws_hold_a_right_one(counts, k):
     rows = [dict(task_id=i, plus=j < c) for i, c in enumerate(counts) for j in range(6)]
     from math import comb
-    assert evaluation.per_problem(rows, k) == pytest.approx({i: 1 - comb(6 - c, k) / comb(6, k) for i, c in enumerate(counts)})
+    assert evaluation.per_problem(rows,
+                                  k) == pytest.approx({i: 1 - comb(6 - c, k) / comb(6, k) for i,
+                                                       c in enumerate(counts)})
 
 
 def test_parts_are_rates_of_their_problems():
@@ -110,7 +126,8 @@ def test_reworded_tasks_have_other_words_and_the_same_tests():
     chosen = tasks.task_space(0)["test"][:40]
     again = [evaluation.reworded(t) for t in chosen]
     assert again == [evaluation.reworded(t) for t in chosen] != [evaluation.reworded(t, 1) for t in chosen]
-    assert all(a["prompt"] != t["prompt"] and a["prompt"].split('"""')[0] == t["prompt"].split('"""')[0] for a, t in zip(again, chosen, strict=False))
+    assert all(a["prompt"] != t["prompt"] and a["prompt"].split('"""')[0] == t["prompt"].split('"""')[0]
+               for a, t in zip(again, chosen, strict=False))
     one, two = (evaluation.as_problems([t], "x")[0] for t in (chosen[0], again[0]))
     assert {k: v for k, v in one.items() if k != "prompt"} == {k: v for k, v in two.items() if k != "prompt"}
 
@@ -125,16 +142,19 @@ def test_other_data_are_no_lists_and_come_after():
 # ------------------------------------------------------------------ answers
 
 PROMPT = 'from typing import List\n\ndef total(xs: List[int]) -> int:\n    """Add up."""\n'
-HALF = dict(evaluation.problem("HumanEval/0", "humaneval", PROMPT, "total", ["assert total([1, 2]) == 3"], "    return sum(xs)\n", form="completion"))
+HALF = dict(evaluation.problem("HumanEval/0", "humaneval", PROMPT, "total", ["assert total([1, 2]) == 3"],
+                               "    return sum(xs)\n", form="completion"))
 
 @pytest.mark.parametrize("said, program", [
     ("    return sum(xs)\n", PROMPT + "    return sum(xs)\n"),
     ("\n    return sum(xs)\n\ndef test(): pass", PROMPT + "    return sum(xs)\n"),
-    ("Here:\n```python\nfrom typing import List\ndef total(xs): return sum(xs)\n```\n", "from typing import List\ndef total(xs): return sum(xs)"),
+    ("Here:\n```python\nfrom typing import List\ndef total(xs): return sum(xs)\n```\n",
+     "from typing import List\ndef total(xs): return sum(xs)"),
     ("```\n    return sum(xs)\n```", PROMPT + "    return sum(xs)"),
     ("```python\ndef total(xs):\n    return sum(", "def total(xs):\n    return sum("),
     ("", PROMPT)])
-def test_program_in_an_answer(said, program): assert evaluation.program_of(HALF, said).rstrip() == program.rstrip()
+def test_program_in_an_answer(said, program):
+    assert evaluation.program_of(HALF, said).rstrip() == program.rstrip()
 
 
 class Words:
@@ -145,7 +165,8 @@ class Words:
 
 
 def counting(monkeypatch, stop=None):
-    "Replace the model: every text is noted when it is answered, and answer number `stop` interrupts before its batch is done."
+    """Replace the model: every text is noted when it is answered, and answer number `stop` interrupts before
+    its batch is done."""
     from codedpo_nb.world import sampling
     asked = []
     def answer_batch(model, tokenizer, texts, temperature, longest, seed):
@@ -164,7 +185,8 @@ def test_interrupted_anywhere_no_answer_is_drawn_and_no_program_run_twice(tmp_pa
     counting(monkeypatch)
     whole = ask(None)
     drawn = []
-    for stop in (0, 7, 21, 28, 35, None): # of 40 answers, in batches of 7; each attempt opens the journal anew
+    # of 40 answers, in batches of 7; each attempt opens the journal anew
+    for stop in (0, 7, 21, 28, 35, None):
         asked = counting(monkeypatch, None if stop is None else max(0, stop - len(drawn)))
         try: rows = ask(records.Journal(tmp_path/"answers.jsonl"))
         except KeyboardInterrupt: pass
@@ -191,8 +213,10 @@ def test_interrupted_anywhere_no_answer_is_drawn_and_no_program_run_twice(tmp_pa
 
 def test_chat_and_plain_prompts_and_answers_that_are_cut(monkeypatch):
     asked, tokenizer = counting(monkeypatch), Words()
-    chat, bare = (evaluation.generate("m", None, tokenizer, PROBLEMS[:1], 1, longest=n, chat=c) for c, n in ((True, 4), (False, 5)))
-    assert asked == [f"<user> {PROBLEMS[0]['prompt']} <answer>", PROBLEMS[0]["prompt"]] and tokenizer.chat_template == "x"
+    chat, bare = ((evaluation.generate("m", None, tokenizer, PROBLEMS[:1], 1, longest=n, chat=c) for c,
+                   n in ((True, 4), (False, 5))))
+    assert asked == [f"<user> {PROBLEMS[0]['prompt']} <answer>",
+                     PROBLEMS[0]["prompt"]] and tokenizer.chat_template == "x"
     assert [r["cut"] for r in chat + bare] == [True, False] # the answers have four words
     assert evaluation.judge_answers(chat, PROBLEMS[:1], progress=False)[0]["kind"] == "unfinished"
 

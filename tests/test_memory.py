@@ -1,4 +1,5 @@
-"The planner's counts against real models: weights, adapters and what autograd keeps; and its plan against a measured peak."
+"""The planner's counts against real models: weights, adapters and what autograd keeps; and its plan against a
+measured peak."""
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +11,17 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCau
 from codedpo_nb.training import memory
 
 SMALL = dict(vocab_size=300, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4)
-CONFIGS = [LlamaConfig(**SMALL, num_key_value_heads=4, tie_word_embeddings=True), LlamaConfig(**SMALL, num_key_value_heads=2, tie_word_embeddings=False),
-           Qwen2Config(**SMALL, num_key_value_heads=2, tie_word_embeddings=True), LlamaConfig(**SMALL, num_key_value_heads=2, head_dim=32)]
+CONFIGS = [LlamaConfig(**SMALL, num_key_value_heads=4, tie_word_embeddings=True),
+           LlamaConfig(**SMALL, num_key_value_heads=2, tie_word_embeddings=False),
+           Qwen2Config(**SMALL, num_key_value_heads=2, tie_word_embeddings=True),
+           LlamaConfig(**SMALL, num_key_value_heads=2, head_dim=32)]
 
 
 def build(config): return (Qwen2ForCausalLM if config.model_type == "qwen2" else LlamaForCausalLM)(config)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.model_type}-{c.num_key_value_heads}-{c.tie_word_embeddings}")
+@pytest.mark.parametrize("config", CONFIGS,
+                         ids=lambda c: f"{c.model_type}-{c.num_key_value_heads}-{c.tie_word_embeddings}")
 def test_weights_are_those_of_the_model(config):
     model, s = build(config), memory.shape(config)
     assert sum(memory.weights(s).values()) == sum(p.numel() for p in model.parameters())
@@ -32,16 +36,19 @@ def test_adapter_is_that_of_peft():
     from codedpo_nb.training.shared import adapter
     config = CONFIGS[2]
     model = get_peft_model(build(config), adapter("lora", rank=4)["peft_config"])
-    assert memory.adapter_weights(memory.shape(config), 4) == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert memory.adapter_weights(memory.shape(config),
+                                  4) == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def kept(model, tokens):
     "Numbers that autograd keeps for a forward pass through the blocks, each storage once, weights left out."
     found, own = {}, {p.untyped_storage().data_ptr() for p in model.parameters()}
     def note(x):
-        if x.untyped_storage().data_ptr() not in own: found[x.untyped_storage().data_ptr()] = (x, x.untyped_storage().nbytes() // 4)
+        if x.untyped_storage().data_ptr() not in own:
+            found[x.untyped_storage().data_ptr()] = (x, x.untyped_storage().nbytes() // 4)
         return x
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x): model.model(input_ids=tokens, use_cache=False) if hasattr(model, "model") else model(tokens)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        model.model(input_ids=tokens, use_cache=False) if hasattr(model, "model") else model(tokens)
     return sum(n for _, n in found.values())
 
 
@@ -78,24 +85,30 @@ def test_goal_is_within_7000_megabytes():
 def test_more_of_anything_needs_more():
     total = lambda *args, **how: sum(memory.plan(memory.QWEN, *args, **how).values())
     assert total(512) < total(1024) < total(1024, 4) < total(1024, 4, checkpointing=False)
-    assert total(1024, 4, "qlora") < total(1024, 4, "lora") < total(1024, 4, "lora", rank=64) < total(1024, 4, "full")
+    assert total(1024, 4, "qlora") < total(1024, 4, "lora") < total(1024, 4, "lora", rank=64) < total(1024, 4,
+        "full")
 
 
 def test_parts_are_complete_and_unknown_settings_refused():
     assert set(memory.plan(memory.QWEN, 512)) == set(memory.PARTS)
-    with pytest.raises(ValueError, match="tuning = 'half' is unknown: use one of full, lora, qlora"): memory.plan(memory.QWEN, 512, tuning="half")
-    with pytest.raises(ValueError, match="lacks intermediate_size"): memory.plan({k: v for k, v in memory.QWEN.items() if k != "intermediate_size"}, 512)
+    with pytest.raises(ValueError, match="tuning = 'half' is unknown: use one of full, lora, qlora"):
+        memory.plan(memory.QWEN, 512, tuning="half")
+    with pytest.raises(ValueError, match="lacks intermediate_size"):
+        memory.plan({k: v for k, v in memory.QWEN.items() if k != "intermediate_size"}, 512)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the measured peak is read from Linux' /proc, which this system lacks")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the measured peak is read from "
+                    "Linux' /proc, which this system lacks")
 def test_plan_is_within_a_tenth_of_a_measured_peak():
     sys.path.insert(0, str(Path(__file__).parent.parent/"benchmarks"))
     import importlib
-    found = importlib.import_module("memory").child(dict(hidden=384, layers=4, vocab=2048, tuning="full", checkpointing=False, length=64, batch=2))
+    found = importlib.import_module("memory").child(dict(hidden=384, layers=4, vocab=2048, tuning="full",
+                                                         checkpointing=False, length=64, batch=2))
     assert sum(found[part] for part in memory.PARTS) == pytest.approx(found["measured"], rel=.1)
 
 
 def test_import_is_light():
     code = "import sys; import codedpo_nb.training.memory; print(*sorted(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent,
+                            capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "matplotlib", "numpy"} & set(loaded)

@@ -1,6 +1,8 @@
-"""A museum of right answers that are unusual: how people and models write Python, and not how a judge would like it.
+"""A museum of right answers that are unusual: how people and models write Python, and not how a judge would
+like it.
 
-Every exhibit is a program with the tests that it passes. A judge that fails one of them fails somebody's right answer."""
+Every exhibit is a program with the tests that it passes. A judge that fails one of them fails somebody's
+right answer."""
 import textwrap
 
 import pytest
@@ -13,7 +15,9 @@ PLAIN = "def f(x):\n    return x + 1\n"
 
 
 def exhibits(text):
-    "Name -> program and tests. A line `=== name` begins an exhibit, `---` a test; without tests, `f` adds one."
+    """Name -> program and tests.
+
+    A line `=== name` begins an exhibit, `---` a test; without tests, `f` adds one."""
     found = {}
     for part in text.strip("\n").removeprefix("=== ").split("\n=== "):
         name, _, rest = part.partition("\n")
@@ -22,15 +26,21 @@ def exhibits(text):
     return found
 
 
-HELPERS = """_check _oracle check candidate solution _scope copy assert_ np main test run value call result report_ answer compare equal verdict
-    tests program expected args reply isclose deepcopy json pickle _ __ _f _expected _value _result _call _test_ _program ns g""".split()
+HELPERS = """_check _oracle check candidate solution _scope copy assert_ np main test run value call result
+     report_ answer compare equal verdict tests program expected args reply isclose
+    deepcopy json pickle _ __ _f _expected _value _result _call _test_ _program ns g""".split()
 ADD = "def {0}(a, b):\n    return a + b\n\ndef add(x, y):\n    return {0}(x, y)"
 NAMES = {f"a function called {name}": (ADD.format(name), ADDS) for name in HELPERS} | {
-    "builtins given other meanings": ('list_, sum = sum, list\ndef add(x, y):\n    len = x\n    id = y\n    return len + id', ADDS),
+    "builtins given other meanings": ('list_, sum = sum, list\ndef add(x, y):\n    len = x\n    id = y\n    '
+                                      'return len + id', ADDS),
     "a parameter called self": ('def add(self, assert_):\n    return self + assert_', ADDS),
-    "dunder names of its own": ("__version__ = '1'\n__author__ = 'me'\n__all__ = ['add']\ndef __hidden(a, b): return a + b\nadd = __hidden", ADDS),
-    "a name that Python mangles": ('class A:\n    __x = 1\n    def f(self, x): return x + self.__x\nf = A().f', ONE),
-    "letters that are not English": ('def größe(élan, 数):\n    return élan + 数\n\ndef add(x, y):\n    π = größe(x, y)\n    return π', ADDS),
+    "dunder names of its own": ("__version__ = '1'\n__author__ = 'me'\n__all__ = ['add']\ndef __hidden(a, "
+                                "b): return a + b\nadd = __hidden", ADDS),
+    
+       "a name that Python mangles": ('class A:\n    __x = 1\n    def f(self, x): return x + self.__x\nf = '
+                                      'A().f', ONE),
+    "letters that are not English": ('def größe(élan, 数):\n    return élan + 数\n\ndef add(x, y):\n    π = '
+                                     'größe(x, y)\n    return π', ADDS),
     "an entry point in other letters": ('def größe(x):\n    return x + 1', ['assert größe(1) == 2']),
     "letters that Python makes equal": ('def ﬁnd(x):\n    return x + 1', ['assert find(1) == 2']),
 }
@@ -48,8 +58,11 @@ SOURCES = {
     "a coding line and other letters": ("# coding: utf-8\nMOTTO = 'é 日本 \U0001f600'\n" + PLAIN, ONE),
     "a hash-bang": ("#!/usr/bin/env python3\n" + PLAIN, ONE),
     "everything on one line": ("def f(x): y = x; y += 1; return y", ONE),
-    "a docstring with triple quotes of both kinds": ("'''\"\"\"'''\ndef f(x):\n    '''It says \"\"\"x\"\"\".'''\n    return x + 1", ONE),
-    "annotations from the future": ("from __future__ import annotations\ndef f(x: Unknown) -> list[Nowhere]:\n    return x + 1", ONE),
+    
+       "a docstring with triple quotes of both kinds": ("'''\"\"\"'''\ndef f(x):\n    '''It says "
+                                                        "\"\"\"x\"\"\".'''\n    return x + 1", ONE),
+    "annotations from the future": ("from __future__ import annotations\ndef f(x: Unknown) -> "
+                                    "list[Nowhere]:\n    return x + 1", ONE),
     "a docstring before the future": ("'''Adds.'''\nfrom __future__ import annotations\n" + PLAIN, ONE),
     "an escape that warns": ("import re\ndef f(x):\n    re.compile('\\d')\n    return x + 1", ONE),
     "a comparison that warns": ("def f(x):\n    return x + 1 if x is not 99999 else 100000", ONE),
@@ -1425,8 +1438,10 @@ READ = {  # the program, a call, its value: plain data that the judge reads
 
 
 def test_values_are_read_as_they_are():
-    found = sandbox.evaluate([program for program, _, _ in READ.values()], [[call] for _, call, _ in READ.values()], workers=1)
-    right = [row[0] == ("pass", value) and type(row[0][1]) is type(value) for row, (_, _, value) in zip(found, READ.values(), strict=False)]
+    found = sandbox.evaluate([program for program, _, _ in READ.values()],
+                             [[call] for _, call, _ in READ.values()], workers=1)
+    right = [row[0] == ("pass", value) and type(row[0][1]) is type(value) for row,
+             (_, _, value) in zip(found, READ.values(), strict=False)]
     assert [name for name, good in zip(READ, right, strict=False) if not good] == []
 
 

@@ -40,9 +40,11 @@ def test_figure_2_of_the_paper():
 def by_loops(matrix, d, steps, at_once):
     codes, tests = [1.] * len(matrix), [1.] * len(matrix[0])
     for _ in range(steps):
-        new = [(1 - d) * tests[j] + d * sum(codes[i] for i in range(len(codes)) if matrix[i][j]) for j in range(len(tests))]
+        new = [(1 - d) * tests[j] + d * sum(codes[i] for i in range(len(codes)) if matrix[i][j])
+               for j in range(len(tests))]
         use = new if at_once else tests
-        codes = [(1 - d) * codes[i] + d * sum(use[j] for j in range(len(tests)) if matrix[i][j]) for i in range(len(codes))]
+        codes = [(1 - d) * codes[i] + d * sum(use[j] for j in range(len(tests)) if matrix[i][j])
+                 for i in range(len(codes))]
         tests = new
     return codes, tests
 
@@ -51,7 +53,8 @@ def by_loops(matrix, d, steps, at_once):
 @given(FULL, st.floats(0, 1), st.integers(0, 12))
 def test_both_forms_are_what_loops_say(m, d, steps):
     for rank, at_once in ((R.self_validation, True), (R.equation_1, False)):
-        for ours, theirs in zip(rank(m, d, steps), by_loops(m.tolist(), d, steps, at_once), strict=False): np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        for ours, theirs in zip(rank(m, d, steps), by_loops(m.tolist(), d, steps, at_once), strict=False):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", R.RANKERS)
@@ -91,9 +94,12 @@ def test_equal_rows_tie_exactly(name):
     check()
 
 
-@pytest.mark.parametrize("name", ["filter with all tests", "number passed", "self-validation, Equation 1", "self-validation", "HITS", "PageRank"])
+@pytest.mark.parametrize("name",
+                         ["filter with all tests", "number passed", "self-validation, Equation 1",
+                          "self-validation", "HITS", "PageRank"])
 def test_passing_more_never_ranks_lower(name):
-    "A solution that passes all that another passes, and more, does not score less (the other rankers reward company, or doubt tests)."
+    """A solution that passes all that another passes, and more, does not score less (the other rankers reward
+    company, or doubt tests)."""
     @quick
     @given(FULL)
     def check(m):
@@ -105,7 +111,8 @@ def test_passing_more_never_ranks_lower(name):
 
 
 @quick
-@given(hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(0, 6), st.integers(0, 6)), elements=st.integers(0, 1)))
+@given(hnp.arrays(np.int8, st.tuples(st.integers(1, 4), st.integers(0, 6), st.integers(0, 6)),
+                  elements=st.integers(0, 1)))
 def test_prompts_can_be_scored_together(batch):
     for rank in STEADY.values():
         codes, tests = rank(batch)
@@ -126,7 +133,8 @@ def test_pieces_and_leading_axes_change_nothing(monkeypatch):
         assert [x.shape for x in rank(batch[:0])] == [(0, 7, 4), (0, 7, 5)], name
 
 
-# ------------------------------------------------------------------ oracles: another library, or the definition as a slow loop
+# ------------------------------------------------------------------ oracles: another library, or the
+# definition as a slow loop
 
 def graph(m):
     g = nx.Graph()
@@ -166,7 +174,8 @@ def test_hits_is_the_leading_singular_vector_and_that_of_networkx(m):
 def test_damping_does_not_move_the_limit(m, d):
     s = np.linalg.svd(m)[1]
     assume(m.any() and (len(s) == 1 or s[1] < .8 * s[0]))
-    np.testing.assert_allclose(R.relative(R.self_validation(m, d, 120)[0]), R.relative(R.hits(m)[0]), atol=1e-5)
+    np.testing.assert_allclose(R.relative(R.self_validation(m, d, 120)[0]), R.relative(R.hits(m)[0]),
+                               atol=1e-5)
 
 
 def by_b4(m, alpha=10, beta=10):
@@ -176,7 +185,8 @@ def by_b4(m, alpha=10, beta=10):
         others, rest = [i for i in range(N) if i not in x], [j for j in range(M) if j not in y]
         e1, e0 = (sum(rows[i][j] for i in others for j in js) for js in (y, rest))
         s1, s0 = len(others) * len(y), len(others) * len(rest)
-        out.append(special.betaln(len(y) + alpha, M - len(y) + 1) + special.betaln(len(x) + alpha, N - len(x) + 1)
+        out.append(special.betaln(len(y) + alpha, M - len(y) + 1)
+                   + special.betaln(len(x) + alpha, N - len(x) + 1)
                    + special.betaln(e1 + 1, s1 - e1 + 1) + special.betaln(e0 + 1, s0 - e0 + beta))
     return np.array(out)
 
@@ -187,15 +197,18 @@ def test_b4_against_its_definition(m, priors):
     log_p = by_b4(m, *priors)
     codes, tests = R.b4(m, *priors)
     np.testing.assert_allclose(codes, 1 / (1 + log_p.max() - log_p), atol=1e-9)
-    for j in range(m.shape[1]): assert tests[j] == max([codes[i] for i in range(len(m)) if m[i, j]], default=0)
+    for j in range(m.shape[1]):
+        assert tests[j] == max([codes[i] for i in range(len(m)) if m[i, j]], default=0)
 
 
 def by_em(m, steps):
     (n, k), right = m.shape, [float(row.mean()) for row in m]
     for _ in range(steps):
         prior = (sum(right) + 1) / (n + 2)
-        s = [(sum(q for q, row in zip(right, m, strict=False) if row[j]) + 1) / (sum(right) + 2) for j in range(k)]
-        f = [(sum(1 - q for q, row in zip(right, m, strict=False) if row[j]) + 1) / (n - sum(right) + 2) for j in range(k)]
+        s = [(sum(q for q, row in zip(right, m, strict=False) if row[j]) + 1) / (sum(right) + 2)
+             for j in range(k)]
+        f = [(sum(1 - q for q, row in zip(right, m, strict=False) if row[j]) + 1) / (n - sum(right) + 2)
+             for j in range(k)]
         new = []
         for row in m:
             good = prior * math.prod(s[j] if row[j] else 1 - s[j] for j in range(k))
@@ -254,8 +267,11 @@ def test_score_all_reads_no_further_than_a_batch():
     assert len(read) == 8
 
 
-@pytest.mark.parametrize("bad, why", [([[1, float("nan")]], r"Prompt 2: Entry \(0, 1\) .* is nan"), (np.array([[0, 3]]), r"Prompt 2: Entry \(0, 1\) .* is 3"),
-                                      ([[1], [1, 0]], "Prompt 2: .*differ in length"), (np.ones((2, 2, 2)), "Prompt 2: the matrix has 3 axes")])
+@pytest.mark.parametrize("bad, why",
+                         [([[1, float("nan")]], r"Prompt 2: Entry \(0, 1\) .* is nan"),
+                          (np.array([[0, 3]]), r"Prompt 2: Entry \(0, 1\) .* is 3"),
+                                      ([[1], [1, 0]], "Prompt 2: .*differ in length"),
+                                      (np.ones((2, 2, 2)), "Prompt 2: the matrix has 3 axes")])
 def test_score_all_names_the_prompt(bad, why):
     with pytest.raises(ValueError, match=why): list(R.score_all(R.codet, [FIGURE_2, [[1, 0]], bad]))
 
@@ -267,8 +283,10 @@ def test_an_entry_is_named_by_its_place_in_the_whole(monkeypatch):
 
 
 @pytest.mark.parametrize("bad, why", [
-    ([[1, float("nan")]], r"Entry \(0, 1\) .* is nan: give 1"), ([[0], [2]], r"Entry \(1, 0\) .* is 2"), ([[.5]], "is 0.5"), ([[-1]], "is -1"),
-    ([[1], [1, 0]], "differ in length"), ([["yes"]], "hold no numbers"), ([1, 0], r"shape \(2,\)"), (3, r"shape \(\)"), ([[1, None]], "is nan")])
+    ([[1, float("nan")]], r"Entry \(0, 1\) .* is nan: give 1"), ([[0], [2]], r"Entry \(1, 0\) .* is 2"),
+    ([[.5]], "is 0.5"), ([[-1]], "is -1"),
+    ([[1], [1, 0]], "differ in length"), ([["yes"]], "hold no numbers"), ([1, 0], r"shape \(2,\)"),
+    (3, r"shape \(\)"), ([[1, None]], "is nan")])
 @pytest.mark.parametrize("name", R.RANKERS)
 def test_what_is_no_pass_matrix_is_refused_in_one_sentence(name, bad, why):
     with pytest.raises(ValueError, match=why) as caught: R.RANKERS[name](bad)
@@ -277,7 +295,8 @@ def test_what_is_no_pass_matrix_is_refused_in_one_sentence(name, bad, why):
 
 def test_bad_parameters():
     with pytest.raises(ValueError, match="damping = 1.5"): R.self_validation([[1]], damping=1.5)
-    with pytest.raises(ValueError, match="overflow.*steps = 5000"): R.self_validation(np.ones((15, 15)), steps=5000)
+    with pytest.raises(ValueError, match="overflow.*steps = 5000"):
+        R.self_validation(np.ones((15, 15)), steps=5000)
 
 
 # ------------------------------------------------------------------ where it fails
@@ -285,7 +304,8 @@ def test_bad_parameters():
 def test_always_true_tests_move_self_validation_but_not_counting():
     worlds = R.toy_matrix(np.random.default_rng(0), prompts=300)[0]
     assert R.disturbed(R.self_validation, worlds, 5)["an order"].any()
-    for rank in (R.number_passed, R.filter_all): assert not any(hit.any() for hit in R.disturbed(rank, worlds, 5).values())
+    for rank in (R.number_passed, R.filter_all):
+        assert not any(hit.any() for hit in R.disturbed(rank, worlds, 5).values())
     assert R.with_trivial(worlds, 2).shape == (300, 15, 17)
 
 
@@ -299,7 +319,9 @@ def test_the_larger_camp_takes_all(a, b, c, e):
 
 
 def test_toy_worlds_have_the_shares_asked_for():
-    matrix, right, valid = R.toy_matrix(np.random.default_rng(0), p_code=.3, p_test=.4, trivial=.5, by_chance=0, prompts=2000)
-    assert matrix.shape == (2000, 15, 15) and right.mean() == pytest.approx(.3, abs=.01) and valid.mean() == pytest.approx(.7, abs=.01)
+    matrix, right, valid = (R.toy_matrix(np.random.default_rng(0), p_code=.3, p_test=.4, trivial=.5,
+                                         by_chance=0, prompts=2000))
+    assert matrix.shape == (2000, 15, 15) and right.mean() == pytest.approx(.3,
+        abs=.01) and valid.mean() == pytest.approx(.7, abs=.01)
     assert matrix[right[..., None] & valid[:, None]].all()
     assert [x.shape for x in R.toy_matrix(np.random.default_rng(0), codes=3, tests=2)] == [(3, 2), (3,), (2,)]

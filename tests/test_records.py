@@ -26,7 +26,8 @@ def run(tmp_path):
 
 
 def child(code, **env):
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], env={**os.environ, **env},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_stream_is_63_bits_and_stable():
@@ -48,23 +49,28 @@ def test_rows_come_back_and_bytes_are_equal(run, name):
 def test_datasets_opens_what_write_wrote(run, tmp_path):
     datasets = pytest.importorskip("datasets")
     path = run.write("pairs.jsonl", [dict(prompt="p", chosen="a", rejected="b")]*3)
-    loaded = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path/"cache"))
+    loaded = datasets.load_dataset("json", data_files=str(path), split="train",
+                                   cache_dir=str(tmp_path/"cache"))
     assert loaded.column_names == ["prompt", "chosen", "rejected"] and len(loaded) == 3
 
 
 def test_bad_artefacts_are_one_sentence_with_the_way_out(run, tmp_path):
-    nb = dict(cells=[dict(cell_type="code", metadata={}, source=["#| writes: base tests.jsonl\n", "seed = 0"])])
+    nb = dict(
+        cells=[dict(cell_type="code", metadata={}, source=["#| writes: base tests.jsonl\n", "seed = 0"])])
     (tmp_path/"nbs/01_seed.ipynb").write_text(json.dumps(nb))
-    with pytest.raises(ArtefactError, match=r"tests.jsonl is missing: run `codedpo-run --profile smoke`, which makes it and what it needs$"):
+    with pytest.raises(ArtefactError, match=r"tests.jsonl is missing: run `codedpo-run --profile smoke`, "
+                       r"which makes it and what it needs$"):
         run.read("tests.jsonl")
     path = run.write("solutions.jsonl", [dict(a=1), dict(a=2)])
     for spoil in (path.read_bytes()[:-3], path.read_bytes().replace(b"2", b"3"), b""):
         path.write_bytes(spoil)
-        with pytest.raises(ArtefactError, match=r"solutions.jsonl is damaged .* --only 02_selfverify`"): run.read("solutions.jsonl")
+        with pytest.raises(ArtefactError, match=r"solutions.jsonl is damaged .* --only 02_selfverify`"):
+            run.read("solutions.jsonl")
     run.path("stray.jsonl").write_text("{}\n")
     with pytest.raises(ArtefactError, match="never recorded"): run.read("stray.jsonl")
     (run.artefacts/"artefacts.json").write_text("{")
-    with pytest.raises(ArtefactError, match="artefacts.json is damaged: delete it"): run.read("solutions.jsonl")
+    with pytest.raises(ArtefactError, match="artefacts.json is damaged: delete it"):
+        run.read("solutions.jsonl")
 
 
 def test_full_disk_leaves_the_old_file_and_no_rubbish(run):
@@ -78,9 +84,10 @@ def test_full_disk_leaves_the_old_file_and_no_rubbish(run):
         for attempt in (lambda: run.write("rows.jsonl", rows), lambda: run.journal("loop").append(1, "y"*30_000)):
             try: attempt()
             except DiskFullError as error: print(error)
-    """
+    """  # noqa: E501
     out, err = child(code).communicate()
-    assert out.count("No space left to write") == 2 and "rows.jsonl" in out and "loop.jsonl" in out and "finished work is intact" in out, err
+    assert (out.count("No space left to write") == 2 and "rows.jsonl" in out and "loop.jsonl" in out
+            and "finished work is intact" in out), err
     assert path.read_text() == '{"a": 1}\n' and run.read("rows.jsonl") == [dict(a=1)]
     assert not list(run.dir.rglob("*.tmp"))
     assert len(run.journal("loop")) == 0
@@ -122,7 +129,8 @@ def test_registers_take_many_writers(run):
         run = Run("smoke", "02_selfverify", {}, home=%r)
         for i in range(20): run.write(f"%s-{i}.jsonl", [dict(i=i)])
     """
-    for process in [child(code % (str(run.home), name)) for name in "ab"]: assert process.wait() == 0, process.stderr.read()
+    for process in [child(code % (str(run.home), name)) for name in "ab"]:
+        assert process.wait() == 0, process.stderr.read()
     assert len(records.load_register(run.artefacts/"artefacts.json")) == 40
 
 
@@ -141,7 +149,8 @@ def test_figures_are_the_same_bytes_in_two_processes(run):
     for hash_seed in "01":
         process = child(code % str(run.home), PYTHONHASHSEED=hash_seed)
         assert process.wait() == 0, process.stderr.read()
-        made.append({p.name: p.read_bytes() for p in (run.dir/"figures").iterdir()} | {"m": (run.dir/"manifest.json").read_bytes()})
+        made.append({p.name: p.read_bytes() for p in (run.dir/"figures").iterdir()}
+                    | {"m": (run.dir/"manifest.json").read_bytes()})
     assert made[0] == made[1] and set(made[0]) == {"bars.svg", "bars.png", "m"}
     assert b"<dc:date>" not in made[0]["bars.svg"]
     image = plt.imread(run.dir/"figures/bars.png")
@@ -156,9 +165,12 @@ def test_manifest_has_the_facts_and_no_clock(run):
     manifest = records.load_register(run.dir/"manifest.json")
     assert list(manifest) == ["tables/one", "tables/times"]
     entry = manifest["tables/one"]
-    assert entry["caption"] == "First again" and entry["notebook"] == "nbs/02_selfverify.ipynb" and entry["params"] == dict(seed=0, k=15)
-    assert entry["versions"]["numpy"] and entry["files"] == ["tables/one.csv", "tables/one.md"] and entry["order"] == 0
-    assert "digests" in entry and "digests" not in manifest["tables/times"], "measured time must not make two manifests differ"
+    assert entry["caption"] == "First again" and entry["notebook"] == "nbs/02_selfverify.ipynb" and entry[
+        "params"] == dict(seed=0, k=15)
+    assert entry["versions"]["numpy"] and entry["files"] == ["tables/one.csv",
+                                                             "tables/one.md"] and entry["order"] == 0
+    assert "digests" in entry and "digests" not in manifest[
+        "tables/times"], "measured time must not make two manifests differ"
     assert (run.dir/"timings/times.csv").read_text() == "a,b,c\n1,0.3,\n"
 
 
@@ -185,7 +197,8 @@ def test_bad_profile_name_is_refused():
 
 def test_links_stay_links_and_what_is_no_file_is_refused(tmp_path):
     (tmp_path/"deep").mkdir()
-    real, link, second, loose, loop = (tmp_path/n for n in ("deep/real.txt", "link", "second", "loose", "loop"))
+    real, link, second, loose, loop = (
+        tmp_path/n for n in ("deep/real.txt", "link", "second", "loose", "loop"))
     real.write_text("old")
     real.chmod(0o640)
     link.symlink_to("deep/real.txt")
@@ -194,16 +207,21 @@ def test_links_stay_links_and_what_is_no_file_is_refused(tmp_path):
     loop.symlink_to("loop")
     for n, path in enumerate((real, link, second)):
         records.write_text(path, f"new {n}")
-        assert real.read_text() == f"new {n}" and link.is_symlink() and second.is_symlink() and real.stat().st_mode & 0o777 == 0o640
+        assert (real.read_text() == f"new {n}" and link.is_symlink() and second.is_symlink()
+                and real.stat().st_mode & 0o777 == 0o640)
     records.write_text(loose, "made")
     assert loose.is_symlink() and (tmp_path/"deep/not yet.txt").read_text() == "made"
     os.mkfifo(tmp_path/"pipe")
-    for path, why in ((tmp_path/"deep", "is a folder"), (tmp_path/"pipe", "is a pipe"), ("/dev/null", "is a device"), ("/dev/full", "is a device"), (loop, "leads back to itself"),
-                      (real/"below.txt", "lies below a file"), (tmp_path/"a\0b", "NUL character"), (tmp_path/("x" * 300), "too long")):
+    for path, why in ((tmp_path/"deep", "is a folder"), (tmp_path/"pipe", "is a pipe"),
+                      ("/dev/null", "is a device"), ("/dev/full", "is a device"),
+                      (loop, "leads back to itself"),
+                      (real/"below.txt", "lies below a file"), (tmp_path/"a\0b", "NUL character"),
+                      (tmp_path/("x" * 300), "too long")):
         for use in (lambda path: records.write_text(path, "x"), records.destination, records.Journal):
             with pytest.raises(OSError, match=why) as caught: use(path)
             assert "\n" not in str(caught.value)
-    assert not [p for p in tmp_path.rglob("*") if p.name.endswith(".tmp")] and stat.S_ISFIFO((tmp_path/"pipe").stat().st_mode)
+    assert not [p for p in tmp_path.rglob("*")
+                if p.name.endswith(".tmp")] and stat.S_ISFIFO((tmp_path/"pipe").stat().st_mode)
 
 
 def test_a_destination_is_not_what_is_read_nor_what_is_not_ours(tmp_path):
@@ -212,22 +230,31 @@ def test_a_destination_is_not_what_is_read_nor_what_is_not_ours(tmp_path):
     os.link(real, hard)
     link.symlink_to(real)
     for path in (real, hard, link, tmp_path/"."/"answers.jsonl", os.path.relpath(real)):
-        with pytest.raises(records.PathError, match="would be lost: name another file"): records.destination(path, [real])
-    with pytest.raises(records.PathError, match="would be lost"): records.destination(tmp_path/"new", [tmp_path/"x"/".."/"new"])
-    with pytest.raises(records.PathError, match="is there and is no result of codedpo_nb"): records.destination(real, ours=lambda name, head: False)
+        with pytest.raises(records.PathError, match="would be lost: name another file"):
+            records.destination(path, [real])
+    with pytest.raises(records.PathError, match="would be lost"):
+        records.destination(tmp_path/"new", [tmp_path/"x"/".."/"new"])
+    with pytest.raises(records.PathError, match="is there and is no result of codedpo_nb"):
+        records.destination(real, ours=lambda name, head: False)
     with pytest.raises(records.PathError, match="name of the result is empty"): records.destination("")
     real.chmod(0o444)
     with pytest.raises(records.PathError, match="is read-only"): records.destination(real)
-    assert records.destination(tmp_path/"missing"/"folder"/"r.json") == (tmp_path/"missing/folder/r.json").resolve() and (tmp_path/"missing/folder").is_dir()
+    assert records.destination(tmp_path/"missing"/"folder"/"r.json") == (
+        tmp_path/"missing/folder/r.json").resolve() and (tmp_path/"missing/folder").is_dir()
     assert real.read_text() == "{}\n" and not list((tmp_path/"missing").rglob("*.*"))
 
 
-@pytest.mark.parametrize("text", [b"three years of work\n", b'{"task_id": "HumanEval/0", "completion": "x"}\n', b'{"key": "0123456789abcdef"}\n', b"[]", b"\0" * 100, b"{\n", b"{", b'{"k": 1, "row": 2}\n',
+@pytest.mark.parametrize("text",
+                         [b"three years of work\n", b'{"task_id": "HumanEval/0", "completion": "x"}\n',
+                          b'{"key": "0123456789abcdef"}\n', b"[]", b"\0" * 100, b"{\n", b"{",
+                          b'{"k": 1, "row": 2}\n',
                                   '{"journal": "codedpo_nb"}'.encode("utf-16")])
 def test_a_journal_never_empties_what_is_no_journal(run, tmp_path, text):
     path = tmp_path/"mine"
     path.write_bytes(text)
-    with pytest.raises(records.PathError, match="mine is there and is no journal of codedpo_nb: name another file, or delete it"): records.Journal(path)
+    with pytest.raises(records.PathError, match="mine is there and is no journal of codedpo_nb: name another "
+                       "file, or delete it"):
+        records.Journal(path)
     journal = run.path("journals/02_selfverify/loop.jsonl")
     journal.write_bytes(text)
     with pytest.raises(records.PathError, match="no journal"): run.journal("loop")
@@ -238,21 +265,30 @@ def test_a_named_journal_of_other_work_is_refused_and_an_empty_file_is_taken(run
     loop = run.journal("loop", key=1)
     loop.append(1, 1)
     kept = loop.path.read_bytes()
-    with pytest.raises(records.PathError, match="is the journal of other work: name another file"): records.Journal(loop.path)
+    with pytest.raises(records.PathError, match="is the journal of other work: name another file"):
+        records.Journal(loop.path)
     assert loop.path.read_bytes() == kept
     (tmp_path/"empty").touch()
     (tmp_path/"link").symlink_to("empty")
     records.Journal(tmp_path/"link").append("a", dict(x=1))
     assert records.Journal(tmp_path/"empty").get("a") == dict(x=1) and (tmp_path/"link").is_symlink()
-    (tmp_path/"empty").write_bytes((tmp_path/"empty").read_bytes()[:20])  # the disk was full at the first line
+    # the disk was full at the first line
+    (tmp_path/"empty").write_bytes((tmp_path/"empty").read_bytes()[:20])
     assert len(records.Journal(tmp_path/"empty")) == 0
 
 
-DAMAGE = {"intact": (lambda b: b, 10), "torn": (lambda b: b[:-7], 9), "garbled": (lambda b: b.replace(b'"k": 3', b'"k": 3x'), 9), "no row": (lambda b: b.replace(b'"row": {"x": 9}', b'"raw": 1'), 9),
-          "number": (lambda b: b + b"7\n", 10), "list": (lambda b: b + b"[]\n", 10), "null": (lambda b: b + b"null\n", 10), "key": (lambda b: b + b'{"k": {}, "row": 1}\n', 10),
-          "key in a list": (lambda b: b + b'{"k": [1, {}], "row": 1}\n', 10), "latin-1": (lambda b: b + b"\xe9\n", 10), "deep": (lambda b: b + b"[" * 10 ** 5 + b"\n", 10),
-          "digits": (lambda b: b + b'{"k": 1, "row": ' + b"9" * 5000 + b"}\n", 10), "NUL at the end": (lambda b: b + b"\0" * 4096, 10), "NUL between": (lambda b: b.replace(b'{"k": 5', b"\0" * 99 + b'{"k": 5'), 10),
-          "CRLF": (lambda b: b.replace(b"\n", b"\r\n"), 10), "BOM": (lambda b: b"\xef\xbb\xbf" + b, 10), "empty lines": (lambda b: b.replace(b"\n", b"\n\n"), 10)}
+DAMAGE = {"intact": (lambda b: b, 10), "torn": (lambda b: b[:-7], 9),
+          "garbled": (lambda b: b.replace(b'"k": 3', b'"k": 3x'), 9),
+          "no row": (lambda b: b.replace(b'"row": {"x": 9}', b'"raw": 1'), 9),
+          "number": (lambda b: b + b"7\n", 10), "list": (lambda b: b + b"[]\n", 10),
+          "null": (lambda b: b + b"null\n", 10), "key": (lambda b: b + b'{"k": {}, "row": 1}\n', 10),
+          "key in a list": (lambda b: b + b'{"k": [1, {}], "row": 1}\n', 10),
+          "latin-1": (lambda b: b + b"\xe9\n", 10), "deep": (lambda b: b + b"[" * 10 ** 5 + b"\n", 10),
+          "digits": (lambda b: b + b'{"k": 1, "row": ' + b"9" * 5000 + b"}\n", 10),
+          "NUL at the end": (lambda b: b + b"\0" * 4096, 10),
+          "NUL between": (lambda b: b.replace(b'{"k": 5', b"\0" * 99 + b'{"k": 5'), 10),
+          "CRLF": (lambda b: b.replace(b"\n", b"\r\n"), 10), "BOM": (lambda b: b"\xef\xbb\xbf" + b, 10),
+          "empty lines": (lambda b: b.replace(b"\n", b"\n\n"), 10)}
 
 @pytest.mark.parametrize("spoil, rows", DAMAGE.values(), ids=DAMAGE)
 def test_damage_in_a_journal_costs_its_own_line_and_is_named(run, spoil, rows, capsys):
@@ -263,8 +299,10 @@ def test_damage_in_a_journal_costs_its_own_line_and_is_named(run, spoil, rows, c
     again = run.journal("loop")
     said = capsys.readouterr().err
     assert len(again) == rows and all(row == dict(x=k) for k, row in again.seen.items())
-    silent = spoil(whole) == whole or rows == 10 and b"\0" in spoil(whole) or spoil(whole).startswith(b"\xef") or b"\r" in spoil(whole) or not spoil(whole).endswith(b"\n")
-    assert ("loop.jsonl line " in said and "is damaged" in said) != silent and said.count("\n") == (not silent)
+    silent = spoil(whole) == whole or rows == 10 and b"\0" in spoil(whole) or spoil(whole).startswith(
+        b"\xef") or b"\r" in spoil(whole) or not spoil(whole).endswith(b"\n")
+    assert ("loop.jsonl line " in said
+            and "is damaged" in said) != silent and said.count("\n") == (not silent)
     for i in range(11): again.append(i, dict(x=i)) if i not in again else None
     assert len(run.journal("loop")) == 11
 
@@ -275,15 +313,20 @@ def test_two_journals_on_one_file_lose_nothing(tmp_path):
     assert sorted(records.Journal(tmp_path/"j").rows()) == list(range(20))
 
 
-@pytest.mark.parametrize("name", ["..", "../x.jsonl", "../../..", "a/../../x.jsonl", "/etc/passwd", "", ".", "a//b", "a/", "x\0.jsonl", None, 3])
+@pytest.mark.parametrize("name",
+                         ["..", "../x.jsonl", "../../..", "a/../../x.jsonl", "/etc/passwd", "", ".", "a//b",
+                          "a/", "x\0.jsonl", None, 3])
 def test_names_of_artefacts_stay_inside(run, name):
     for use in (run.path, run.read, run.checked, run.seal):
-        with pytest.raises(ArtefactError, match="is no name of an artefact: name a file below") as caught: use(name)
+        with pytest.raises(ArtefactError, match="is no name of an artefact: name a file below") as caught:
+            use(name)
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
     assert not run.artefacts.exists() or not list(run.artefacts.rglob("*.jsonl"))
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/abs", "a\0", "a\n", ".hidden", "-x", "x.", "CON", "nul", "com1.txt", "by-hand", "x" * 101, " a", None, 3, ["a"]])
+@pytest.mark.parametrize("name",
+                         ["..", ".", "", "a/b", "/abs", "a\0", "a\n", ".hidden", "-x", "x.", "CON", "nul",
+                          "com1.txt", "by-hand", "x" * 101, " a", None, 3, ["a"]])
 def test_names_of_profiles_are_names(tmp_path, name, monkeypatch):
     with pytest.raises(ValueError, match="is no folder name"): Run(name, "s", {}, home=tmp_path)
     cells = [dict(cell_type="code", metadata=dict(tags=["parameters"]), source="profile = 'smoke'\nseed = 0")]
@@ -293,23 +336,33 @@ def test_names_of_profiles_are_names(tmp_path, name, monkeypatch):
     with pytest.raises(ValueError, match="is no folder name"): records.start("s", dict(profile=name, seed=0))
 
 
-@pytest.mark.parametrize("text", [b"", b"null", b"[]", b"3", b'"x"', b"\xe9", b"[" * 10 ** 5, b'{"a": ' + b"9" * 5000 + b"}", b'{"a.jsonl": "x"}', b'{"a.jsonl": null}', b'{"a.jsonl": {}}',
-                                  b'{"a.jsonl": {"digest": "x"}}', b'{"a.jsonl": {"digest": 3, "stage": "s"}}', b'{"../x": {"digest": "x", "stage": "s"}}', b"{}{}", "{}".encode("utf-16")])
+@pytest.mark.parametrize("text",
+                         [b"", b"null", b"[]", b"3", b'"x"', b"\xe9", b"[" * 10 ** 5,
+                          b'{"a": ' + b"9" * 5000 + b"}", b'{"a.jsonl": "x"}', b'{"a.jsonl": null}',
+                          b'{"a.jsonl": {}}',
+                                  b'{"a.jsonl": {"digest": "x"}}',
+                                  b'{"a.jsonl": {"digest": 3, "stage": "s"}}',
+                                  b'{"../x": {"digest": "x", "stage": "s"}}', b"{}{}", "{}".encode("utf-16")])
 def test_every_damaged_register_is_one_sentence(run, text):
     run.write("a.jsonl", [dict(x=1)])
     (run.artefacts/"artefacts.json").write_bytes(text)
     for use in (lambda: run.read("a.jsonl"), lambda: run.write("b.jsonl", [dict(x=1)])):
-        with pytest.raises(ArtefactError, match="artefacts.json is damaged: delete it and give the same command again") as caught: use()
+        with pytest.raises(ArtefactError, match="artefacts.json is damaged: delete it and give the same "
+                           "command again") as caught:
+            use()
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
     assert (run.artefacts/"artefacts.json").read_bytes() == text, "what is damaged is not overwritten"
 
 
 def test_rows_that_are_not_those_that_were_written(run):
     path = run.write("a.jsonl", [dict(x=i) for i in range(9)])
-    for spoil in (b'{"x": 1}\n3\n', b'{"x": 1}\n\n', b"[" * 10 ** 5, b"\xff\n", b'{"x": ' + b"9" * 5000 + b"}\n", b'{"x": 1}\n'):
+    for spoil in (b'{"x": 1}\n3\n', b'{"x": 1}\n\n', b"[" * 10 ** 5, b"\xff\n",
+                  b'{"x": ' + b"9" * 5000 + b"}\n", b'{"x": 1}\n'):
         path.write_bytes(spoil)
         run.seal("a.jsonl", 9)
-        with pytest.raises(ArtefactError, match=r"a.jsonl (cannot be read \(line \d is no row\)|has 1 rows, and had 9).*--only 02_selfverify"): run.read("a.jsonl")
+        with pytest.raises(ArtefactError, match=r"a.jsonl (cannot be read \(line \d is no row\)|has 1 rows, "
+                           r"and had 9).*--only 02_selfverify"):
+            run.read("a.jsonl")
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(ArtefactError, match="is damaged"): run.read("a.jsonl")
@@ -317,24 +370,30 @@ def test_rows_that_are_not_those_that_were_written(run):
 
 # ------------------------------------------------------------------ artefacts as data sets
 
-EXACT = dict(a=.1 + .2, b=2 ** 53 + 1, c=2 ** 63 - 1, d=5e-324, e=-0., f=1e300, g=np.float32(.1), h=np.int64(2 ** 60 + 1), i=np.float64(1 / 3), j=np.bool_(True), k=[np.int8(1)])
+EXACT = dict(a=.1 + .2, b=2 ** 53 + 1, c=2 ** 63 - 1, d=5e-324, e=-0., f=1e300, g=np.float32(.1),
+             h=np.int64(2 ** 60 + 1), i=np.float64(1 / 3), j=np.bool_(True), k=[np.int8(1)])
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet"])
 def test_numbers_come_back_exactly(run, name):
     run.write(name, [EXACT, EXACT | dict(a=1.5)])
     back = run.read(name)
-    assert back == [EXACT, EXACT | dict(a=1.5)] and [type(v) for v in back[0].values()] == [float, int, int, float, float, float, float, int, float, bool, list]
+    assert back == [EXACT, EXACT | dict(a=1.5)] and [type(v) for v in back[0].values()] == [float, int, int,
+        float, float, float, float, int, float, bool, list]
 
 
-@pytest.mark.parametrize("rows, why", [([dict(x=float("nan"))], "use None for a missing number"), ([dict(x=np.float64("inf"))], "use None"), ([dict(x="\ud800")], "half a character"),
+@pytest.mark.parametrize("rows, why",
+                         [([dict(x=float("nan"))], "use None for a missing number"),
+                          ([dict(x=np.float64("inf"))], "use None"), ([dict(x="\ud800")], "half a character"),
                                        ([dict(x=10 ** 5000)], "give numbers")])
 def test_what_would_not_come_back_is_refused_with_its_row(run, rows, why):
-    with pytest.raises(ValueError, match=f"Row 2 of a.jsonl cannot be written .*{why}"): run.write("a.jsonl", [dict(x=1)] + rows)
+    with pytest.raises(ValueError, match=f"Row 2 of a.jsonl cannot be written .*{why}"):
+        run.write("a.jsonl", [dict(x=1)] + rows)
     assert not (run.artefacts/"a.jsonl").exists()
 
 
 def test_parquet_that_would_lose_a_value_is_refused(run):
-    for rows in ([dict(x=1), dict(x=1, y=2)], [dict(x=2 ** 70)], [dict(x=1), dict(x="a")], [dict(x=2 ** 53 + 1), dict(x=.5)]):
+    for rows in ([dict(x=1), dict(x=1, y=2)], [dict(x=2 ** 70)], [dict(x=1), dict(x="a")],
+                 [dict(x=2 ** 53 + 1), dict(x=.5)]):
         with pytest.raises(ValueError, match="a.parquet .*write .jsonl"): run.write("a.parquet", rows)
 
 
@@ -343,7 +402,8 @@ def test_an_artefact_without_rows_has_its_columns(run):
     like = dict(prompt=[dict(role="user", content="")], n=0, x=0.)
     path = run.write("pairs.jsonl", [], like=like)
     empty = records.dataset(path)
-    assert run.read("pairs.jsonl") == [] and path.read_bytes() == b"" and len(empty) == 0 and empty.column_names == list(like)
+    assert run.read("pairs.jsonl") == [] and path.read_bytes() == b"" and len(
+        empty) == 0 and empty.column_names == list(like)
     full = records.dataset(run.write("more.jsonl", [like | dict(n=2 ** 53 + 1, x=.1 + .2)], like=like))
     assert full.features == empty.features and full[0]["n"] == 2 ** 53 + 1 and full[0]["x"] == .1 + .2
 

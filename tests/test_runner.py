@@ -26,10 +26,14 @@ ROOT = Path(__file__).parent.parent
 
 def notebook(path, parameters, *code):
     cells = [dict(cell_type="markdown", id="title", metadata={}, source=f"# {path.stem}\n\n> About it.")]
-    cells += [dict(cell_type="code", id=f"c{i}", metadata={} if i else {"tags": ["parameters"]}, source=source, outputs=[], execution_count=None)
+    cells += [dict(cell_type="code", id=f"c{i}", metadata={} if i else {"tags": ["parameters"]},
+                   source=source, outputs=[], execution_count=None)
               for i, source in enumerate([parameters, *code])]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(cells=cells, metadata=dict(kernelspec=dict(name="python3", display_name="python3", language="python")), nbformat=4, nbformat_minor=5)))
+    path.write_text(
+        json.dumps(dict(cells=cells,
+                        metadata=dict(kernelspec=dict(name="python3", display_name="python3",
+                                                      language="python")), nbformat=4, nbformat_minor=5)))
 
 
 def edit(path, old, new):
@@ -44,11 +48,16 @@ START = "from codedpo_nb.running.records import start, progress\nrun = start({0!
 @pytest.fixture
 def base(tmp_path):
     """Two stages, whose numbers are against the order of their data."""
-    notebook(tmp_path/"nbs/02_squares.ipynb", '#| writes: squares.jsonl\nprofile = "smoke"\nseed = 0\nn = 4\nrate = 1.0', START.format("02_squares"),
-             'journal = run.journal("loop", key=n)\nfor i in progress(range(n), desc="squares"):\n    if i not in journal: journal.append(i, dict(x=i, y=i*i))',
+    notebook(tmp_path/"nbs/02_squares.ipynb", '#| writes: squares.jsonl\nprofile = "smoke"\nseed = 0\nn = '
+             '4\nrate = 1.0', START.format("02_squares"),
+             'journal = run.journal("loop", key=n)\nfor i in progress(range(n), desc="squares"):\n    if i '
+             'not in journal: journal.append(i, dict(x=i, y=i*i))',
              'run.write("squares.jsonl", journal.rows())', 'print("squares", n)')
-    notebook(tmp_path/"nbs/01_sum.ipynb", '#| reads: squares.jsonl\n#| writes: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("01_sum"),
-             'total = sum(row["y"] for row in run.read("squares.jsonl"))', 'run.write("sum.jsonl", [dict(total=total)])', 'run.table([dict(total=total)], "total", "The sum")')
+    notebook(tmp_path/"nbs/01_sum.ipynb", '#| reads: squares.jsonl\n#| writes: sum.jsonl\nprofile = '
+             '"smoke"\nseed = 0', START.format("01_sum"),
+             'total = sum(row["y"] for row in run.read("squares.jsonl"))',
+             'run.write("sum.jsonl", [dict(total=total)])',
+             'run.table([dict(total=total)], "total", "The sum")')
     (tmp_path/"profiles").mkdir()
     (tmp_path/"profiles/smoke.yaml").write_text("profile: smoke\nn: 4\n")
     return tmp_path
@@ -62,24 +71,30 @@ def go(base, **options):
 def results(base, profile="smoke"):
     folder = base/"outputs"/profile
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*"))
-            if p.is_file() and p.relative_to(folder).parts[0] in ("tables", "figures", "notebooks", "manifest.json")}
+            if p.is_file()
+            and p.relative_to(folder).parts[0] in ("tables", "figures", "notebooks", "manifest.json")}
 
 
 def command(base, *args, **options):
-    # A shell starts background jobs with interrupts ignored, and children inherit that: the tests themselves may run in such a job.
+    # A shell starts background jobs with interrupts ignored, and children inherit that: the tests themselves
+    # may run in such a job.
     options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    return subprocess.Popen([sys.executable, "-c", "import sys; from codedpo_nb.running.runner import main; sys.exit(main())", *args], cwd=base, text=True,
-                            env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(records.root())}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    return subprocess.Popen([sys.executable, "-c", "import sys; from codedpo_nb.running.runner import main; "
+                             "sys.exit(main())", *args], cwd=base, text=True,
+                            env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(records.root())},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
 def test_order_skip_refresh_and_cut_off(base):
-    notebook(base/"nbs/03_last.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_last"),
+    notebook(base/"nbs/03_last.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0',
+             START.format("03_last"),
              'run.table(run.read("sum.jsonl"), "last", "The same")')
     assert go(base) == ["02_squares", "01_sum", "03_last"]
     first = results(base)
     assert go(base) == [] and results(base) == first
 
-    edit(base/"nbs/02_squares.ipynb", "> About it.", "> Better words.")  # text re-runs nothing, but reaches the executed copy
+    # text re-runs nothing, but reaches the executed copy
+    edit(base/"nbs/02_squares.ipynb", "> About it.", "> Better words.")
     assert go(base) == []
     assert "Better words" in (base/"outputs/smoke/notebooks/02_squares.ipynb").read_text()
     edit(base/"nbs/02_squares.ipynb", "i*i", "i**2")  # other code, same artefact: what follows is untouched
@@ -101,24 +116,29 @@ def test_equal_runs_give_equal_bytes_and_the_record_is_complete(base):
     assert go(base, force=True) == ["02_squares", "01_sum"]
     assert results(base) == first
     text = first["notebooks/02_squares.ipynb"].decode()
-    assert str(base) not in text and "papermill" not in text and '"id": "injected"' in text and "squares 4" in text
+    assert str(
+        base) not in text and "papermill" not in text and '"id": "injected"' in text and "squares 4" in text
     report = (base/"outputs/smoke/report.html").read_text()
     assert "The sum" in report and "Time and memory" in report
     rows = (base/"outputs/smoke/timings/stages.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["stage", "02_squares", "01_sum"] and float(rows[1].split(",")[2]) > 10
+    assert [row.split(",")[0] for row in rows] == ["stage", "02_squares",
+                                                   "01_sum"] and float(rows[1].split(",")[2]) > 10
 
 
 def test_spoiled_outputs_are_made_again(base):
     go(base)
     first = results(base)
     squares = base/"outputs/smoke/artefacts/squares.jsonl"
-    for spoil, stage in ((lambda: squares.write_bytes(squares.read_bytes()[:-5]), "02_squares"), (squares.unlink, "02_squares"),
+    for spoil, stage in ((lambda: squares.write_bytes(squares.read_bytes()[:-5]), "02_squares"),
+                         (squares.unlink, "02_squares"),
                          ((base/"outputs/smoke/tables/total.csv").unlink, "01_sum")):
         spoil()
         assert go(base) == [stage] and results(base) == first
     squares.unlink()
     for options in (dict(only="01_sum", force=True), dict(start_from="01_sum", force=True)):
-        with pytest.raises(ArtefactError, match="squares.jsonl is missing: run `codedpo-run --profile smoke --only 02_squares`"): go(base, **options)
+        with pytest.raises(ArtefactError, match="squares.jsonl is missing: run `codedpo-run --profile smoke "
+                           "--only 02_squares`"):
+            go(base, **options)
 
 
 def test_what_a_stage_no_longer_records_goes(base):
@@ -131,7 +151,9 @@ def test_what_a_stage_no_longer_records_goes(base):
 
 def test_failure_is_one_sentence_and_the_next_call_goes_on(base):
     edit(base/"nbs/01_sum.ipynb", "total = sum", "assert seed == 1, 'seed is not one'; total = sum")
-    with pytest.raises(StageFailed, match=r"01_sum failed in its cell \[\d\] with AssertionError: seed is not one \(the traceback is in .*01_sum.failed.ipynb\)"): go(base)
+    with pytest.raises(StageFailed, match=r"01_sum failed in its cell \[\d\] with AssertionError: seed is "
+                       r"not one \(the traceback is in .*01_sum.failed.ipynb\)"):
+        go(base)
     failed = base/"outputs/smoke/notebooks/01_sum.failed.ipynb"
     assert "Traceback" in failed.read_text()
     edit(base/"nbs/01_sum.ipynb", "seed == 1", "seed == 0")
@@ -143,7 +165,8 @@ def test_failure_is_one_sentence_and_the_next_call_goes_on(base):
 
 
 def test_dead_kernel_is_one_sentence(base):
-    edit(base/"nbs/01_sum.ipynb", "total = sum", "import os, signal; os.kill(os.getpid(), signal.SIGKILL); total = sum")
+    edit(base/"nbs/01_sum.ipynb", "total = sum", "import os, signal; os.kill(os.getpid(), signal.SIGKILL); "
+         "total = sum")
     with pytest.raises(StageFailed, match="01_sum: its kernel was killed"): go(base)
     assert go(base, only="02_squares") == []
 
@@ -154,20 +177,24 @@ def test_promised_artefact_must_be_written(base):
 
 
 def test_kill_9_in_mid_stage_then_the_same_command(base):
-    """The slow loop is killed together with its runner; the second call takes its rows from the journal and ends in the same tables."""
-    edit(base/"nbs/02_squares.ipynb", "journal.append(i, dict(x=i, y=i*i))", "__import__('time').sleep(pause); journal.append(i, dict(x=i, y=i*i))")
+    """The slow loop is killed together with its runner; the second call takes its rows from the journal and
+    ends in the same tables."""
+    edit(base/"nbs/02_squares.ipynb", "journal.append(i, dict(x=i, y=i*i))",
+         "__import__('time').sleep(pause); journal.append(i, dict(x=i, y=i*i))")
     edit(base/"nbs/02_squares.ipynb", "n = 4", "n = 4\\npause = 0.0")
     (base/"profiles/smoke.yaml").write_text("profile: smoke\nn: 14\npause: 0.1\n")
     process = command(base, "--profile", "smoke")
     journal = base/"outputs/smoke/artefacts/journals/02_squares/loop.jsonl"
     until = time.time() + 30
-    while not (journal.exists() and journal.read_bytes().count(b"\n") > 6) and time.time() < until: time.sleep(.02)
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > 6) and time.time() < until:
+        time.sleep(.02)
     below = psutil.Process(process.pid).children(recursive=True)
     assert below, "there is a kernel"
     process.send_signal(signal.SIGKILL)
     process.wait()
     psutil.wait_procs(below, timeout=60)
-    assert not [p for p in below if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], "no kernel outlives the runner"
+    assert not [p for p in below if p.is_running()
+                and p.status() != psutil.STATUS_ZOMBIE], "no kernel outlives the runner"
     rows = journal.read_bytes()
     assert not (base/"outputs/smoke/tables").exists()
 
@@ -202,36 +229,58 @@ def test_second_run_of_a_profile_is_refused_and_a_dead_one_is_not_in_the_way(bas
 
 def test_full_disk(base):
     """A limit on the size of files stands for a full disk: the same error, wherever the tests run."""
-    edit(base/"nbs/01_sum.ipynb", "total = sum", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); total = sum")
-    with pytest.raises(DiskFullError, match="01_sum: No space left to write .*sum.jsonl: free some disk space.*finished work is intact"): go(base)
+    edit(base/"nbs/01_sum.ipynb", "total = sum", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, "
+         "(0, 0)); total = sum")
+    with pytest.raises(DiskFullError, match="01_sum: No space left to write .*sum.jsonl: free some disk "
+                       "space.*finished work is intact"):
+        go(base)
     assert not list((base/"outputs").rglob("*.tmp"))
     edit(base/"nbs/01_sum.ipynb", "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));", "")
     assert go(base) == ["01_sum"]
 
 
 @pytest.mark.parametrize("yaml, why", [
-    ("profile: smoke\nm: 4", r"smoke.yaml, line 2: no notebook has a parameter 'm'"), ("n: four", "n is 'four', but 02_squares wants a whole number such as 4"),
-    ("rate: 1e-4", "YAML takes 1.0e-4 as a number"), ("n: true", "wants a whole number"), ("seed: 1.5", "wants a whole number"), ("n: 1\nn: 2", "line 2: 'n' is given a second time"),
-    ("n: [", "is not YAML"), ("just words", "holds no parameters"), ("profile: other", "is called 'smoke', not 'other'"), ("ratte: 1.0", "did you mean 'rate'?"),
-    ("seed:", "line 1: seed has no value: write one, or delete the line"), ("n: ~", "n has no value"), ("profile: null", "profile has no value"), ("seeds: [0,\n 1,\n ~]", "line 3: seeds has no value"),
-    ("n: 017", "octal"), ("n: 0x1F", "hexadecimal"), ("n: 1:30", "base-60"), ("n: " + "9" * 5000, "too large"), ("rate: .nan", "no number to compute with"), ("rate: -.inf", "no number to compute with"),
-    ("n: 2026-01-01", "n is '2026-01-01', but"), ("n: yes", "n is True, but"), ("n: '3'", "leave the quotes out"), ("n: [3]", "n is [3], but"), ("n: {a: 3}", "n is {'a': 3}, but"),
-    ("n: &a 3", "anchors"), ("n: *a", "anchors"), ("n: !!int 3", "tags"), ("n: !!python/object/apply:os.system [x]", "tags"), ("n: 3\n---\nn: 4", "line 2 is not YAML"), ("\tn: 3", "spaces instead of tabs"),
-    ("- n", "holds no parameters"), ("", "holds no parameters"), ("n: " + "[" * 5000, "nested too deeply"), ("? [a]\n: 3", "the name of a parameter is a list"), ('n: "\\U00110000"', "is not YAML"),
-    ("n: 3\x00", "line 1 is not YAML"), ("n: 3\n\ufeffm: 3", "line 2"), ("x" * 900 + ": 3", "line 1"), ("profile: " + "x" * 900, "…"), ("n: " + "y" * 900, "…'"), ("seed: 1\nn: \ud800", "line 2: this is not UTF-8")])
+    ("profile: smoke\nm: 4", r"smoke.yaml, line 2: no notebook has a parameter 'm'"),
+    ("n: four", "n is 'four', but 02_squares wants a whole number such as 4"),
+    ("rate: 1e-4", "YAML takes 1.0e-4 as a number"), ("n: true", "wants a whole number"),
+    ("seed: 1.5", "wants a whole number"), ("n: 1\nn: 2", "line 2: 'n' is given a second time"),
+    ("n: [", "is not YAML"), ("just words", "holds no parameters"),
+    ("profile: other", "is called 'smoke', not 'other'"), ("ratte: 1.0", "did you mean 'rate'?"),
+    ("seed:", "line 1: seed has no value: write one, or delete the line"), ("n: ~", "n has no value"),
+    ("profile: null", "profile has no value"), ("seeds: [0,\n 1,\n ~]", "line 3: seeds has no value"),
+    ("n: 017", "octal"), ("n: 0x1F", "hexadecimal"), ("n: 1:30", "base-60"),
+    ("n: " + "9" * 5000, "too large"), ("rate: .nan", "no number to compute with"),
+    ("rate: -.inf", "no number to compute with"),
+    ("n: 2026-01-01", "n is '2026-01-01', but"), ("n: yes", "n is True, but"),
+    ("n: '3'", "leave the quotes out"), ("n: [3]", "n is [3], but"), ("n: {a: 3}", "n is {'a': 3}, but"),
+    ("n: &a 3", "anchors"), ("n: *a", "anchors"), ("n: !!int 3", "tags"),
+    ("n: !!python/object/apply:os.system [x]", "tags"), ("n: 3\n---\nn: 4", "line 2 is not YAML"),
+    ("\tn: 3", "spaces instead of tabs"),
+    ("- n", "holds no parameters"), ("", "holds no parameters"), ("n: " + "[" * 5000, "nested too deeply"),
+    ("? [a]\n: 3", "the name of a parameter is a list"), ('n: "\\U00110000"', "is not YAML"),
+    ("n: 3\x00", "line 1 is not YAML"), ("n: 3\n\ufeffm: 3", "line 2"), ("x" * 900 + ": 3", "line 1"),
+    ("profile: " + "x" * 900, "…"), ("n: " + "y" * 900, "…'"),
+    ("seed: 1\nn: \ud800", "line 2: this is not UTF-8")])
 def test_bad_profiles(base, yaml, why, capsys):
     (base/"profiles/smoke.yaml").write_bytes(yaml.encode("utf-8", "surrogatepass"))
     with pytest.raises(BadInput, match=re.escape(why)) as caught: go(base)
-    assert not (base/"outputs").exists() and "smoke.yaml" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    assert not (base/"outputs").exists() and "smoke.yaml" in str(caught.value) and "\n" not in str(
+        caught.value) and len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("data, n", [(b"\xef\xbb\xbfn: 3", 3), (b"n: 3\r\nseed: 1\r\n", 3), (b"---\nn: 1_000\n...\n", 1000), (b"{n: 3}", 3), (b"n: +3  # three", 3), (b'"n": 3', 3)])
+@pytest.mark.parametrize("data, n",
+                         [(b"\xef\xbb\xbfn: 3", 3), (b"n: 3\r\nseed: 1\r\n", 3),
+                          (b"---\nn: 1_000\n...\n", 1000), (b"{n: 3}", 3), (b"n: +3  # three", 3),
+                          (b'"n": 3', 3)])
 def test_odd_profiles_that_are_right(base, data, n):
     (base/"profiles/smoke.yaml").write_bytes(data)
     assert make_plan("smoke", base).values["n"] == n
 
 
-@pytest.mark.parametrize("data, why", [("n: 3".encode("utf-16"), "in UTF-16: save it as UTF-8"), ("seed: 1\nname: é".encode("latin-1"), "line 2: this is not UTF-8"), (b"n: " + b"9" * 2 ** 21, "too many for a profile")])
+@pytest.mark.parametrize("data, why",
+                         [("n: 3".encode("utf-16"), "in UTF-16: save it as UTF-8"),
+                          ("seed: 1\nname: é".encode("latin-1"), "line 2: this is not UTF-8"),
+                          (b"n: " + b"9" * 2 ** 21, "too many for a profile")])
 def test_other_encodings_of_a_profile(base, data, why):
     (base/"profiles/smoke.yaml").write_bytes(data)
     with pytest.raises(BadInput, match=why): make_plan("smoke", base)
@@ -242,13 +291,15 @@ def test_a_profile_is_no_way_out_of_the_outputs(base, name):
     (base/"mine.yaml").write_text(f"n: 2\nprofile: {name}\n")
     keep = base/".mine.1.tmp"
     keep.write_text("mine")
-    with pytest.raises(BadInput, match="line 2: profile .* is no folder name"): runner.run_profile(str(base/"mine.yaml"), base, file=io.StringIO())
+    with pytest.raises(BadInput, match="line 2: profile .* is no folder name"):
+        runner.run_profile(str(base/"mine.yaml"), base, file=io.StringIO())
     assert keep.exists() and not (base/"outputs").exists()
 
 
 def test_only_leftovers_of_our_own_go(base):
     go(base)
-    ours, theirs = base/"outputs/smoke/artefacts/.a.jsonl.123.tmp", [base/"outputs/smoke"/n for n in (".notes.tmp", "a.tmp", ".x.12a.tmp")]
+    ours, theirs = (base/"outputs/smoke/artefacts/.a.jsonl.123.tmp",
+                    [base/"outputs/smoke"/n for n in (".notes.tmp", "a.tmp", ".x.12a.tmp")])
     for path in (ours, *theirs): path.write_text("x")
     (base/"outputs/smoke/.folder.1.tmp").mkdir()
     assert go(base) == [] and not ours.exists() and all(p.exists() for p in theirs)
@@ -257,15 +308,23 @@ def test_only_leftovers_of_our_own_go(base):
 def test_a_lost_or_damaged_register_is_made_again(base):
     go(base)
     first, out = results(base), base/"outputs/smoke"
-    for name, ran in (("artefacts/artefacts.json", ["02_squares", "01_sum"]), ("artefacts/state.json", ["02_squares", "01_sum"]), ("manifest.json", ["01_sum"])):
-        for text in ("null", "[1]", '{"x": 3}', '{"02_squares": {"depends": {}, "outputs": {"../../x": "y"}}, "tables/t": {"files": []}}', "[" * 10 ** 5):
+    for name, ran in (("artefacts/artefacts.json", ["02_squares", "01_sum"]),
+                      ("artefacts/state.json", ["02_squares", "01_sum"]), ("manifest.json", ["01_sum"])):
+        for text in ("null", "[1]", '{"x": 3}', '{"02_squares": {"depends": {}, "outputs": {"../../x": '
+                     '"y"}}, "tables/t": {"files": []}}', "[" * 10 ** 5):
             (out/name).write_text(text)
-            with pytest.raises(ArtefactError, match=f"{name.split('/')[-1]} is damaged: delete it and give the same command again"): go(base)
+            with pytest.raises(ArtefactError, match=f"{name.split('/')[-1]} is damaged: delete it and give "
+                               "the same command again"):
+                go(base)
         (out/name).unlink()
         assert go(base) == ran and results(base) == first
 
 
-@pytest.mark.parametrize("text", [b"\0\0", os.urandom(99), b"a,b\n1,2\n", b"stage,seconds,peak_mb\n02_squares,nan,1\n", b"stage,seconds,peak_mb\n02_squares,1\n", b"stage,seconds,peak_mb\n02_squares,-1,inf\n", b""])
+@pytest.mark.parametrize("text",
+                         [b"\0\0", os.urandom(99), b"a,b\n1,2\n",
+                          b"stage,seconds,peak_mb\n02_squares,nan,1\n",
+                          b"stage,seconds,peak_mb\n02_squares,1\n",
+                          b"stage,seconds,peak_mb\n02_squares,-1,inf\n", b""])
 def test_spoiled_times_are_no_times(base, text):
     (base/"outputs/smoke/timings").mkdir(parents=True)
     (base/"outputs/smoke/timings/stages.csv").write_bytes(text)
@@ -273,9 +332,12 @@ def test_spoiled_times_are_no_times(base, text):
 
 
 def test_too_few_open_files_are_one_sentence(base):
-    code = "import resource, sys; from codedpo_nb.running.runner import main; resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); sys.exit(main([]))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=base, text=True, capture_output=True, env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(records.root())})
-    assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith("codedpo-run: This process may open 20 files") and "Traceback" not in done.stderr
+    code = ("import resource, sys; from codedpo_nb.running.runner import main; "
+            "resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)); sys.exit(main([]))")
+    done = subprocess.run([sys.executable, "-c", code], cwd=base, text=True, capture_output=True,
+                          env={**os.environ, "CODEDPO_ROOT": str(base), "PYTHONPATH": str(records.root())})
+    assert done.returncode == 2 and done.stderr.splitlines()[-1].startswith(
+        "codedpo-run: This process may open 20 files") and "Traceback" not in done.stderr
 
 
 def test_a_notebook_run_by_hand_leaves_the_results_of_the_runner_alone(base):
@@ -283,14 +345,20 @@ def test_a_notebook_run_by_hand_leaves_the_results_of_the_runner_alone(base):
     out = base/"outputs/smoke"
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in out.rglob("*") if p.is_file()}
     names = ("CODEDPO_RECORDED", "CODEDPO_STAGE_KEY", "CODEDPO_PROGRESS_FILE")
-    env = {k: v for k, v in os.environ.items() if k not in names} | dict(CODEDPO_ROOT=str(base), PYTHONPATH=str(records.root()))
+    env = ({k: v for k, v in os.environ.items() if k not in names}
+           | dict(CODEDPO_ROOT=str(base), PYTHONPATH=str(records.root())))
     def by_hand(stage, code): # as papermill or Jupyter would: cell by cell, in a process of its own
-        cells = [c["source"] for c in json.loads((base/f"nbs/{stage}.ipynb").read_text())["cells"] if c["cell_type"] == "code"]
-        done = subprocess.run([sys.executable, "-c", "\n".join([cells[0], code, *cells[1:]])], cwd=base/"nbs", env=env, capture_output=True, text=True)
-        assert done.returncode == 0 and "Run by hand: what this notebook makes goes to outputs/by-hand/smoke" in done.stdout, done.stderr
+        cells = [c["source"] for c in json.loads((base/f"nbs/{stage}.ipynb").read_text())["cells"]
+                 if c["cell_type"] == "code"]
+        done = subprocess.run([sys.executable, "-c", "\n".join([cells[0], code, *cells[1:]])], cwd=base/"nbs",
+                              env=env, capture_output=True, text=True)
+        assert (done.returncode == 0
+                and "Run by hand: what this notebook makes goes to outputs/by-hand/smoke"
+                in done.stdout), done.stderr
     by_hand("01_sum", "")                       # reads what the runner made
     hand = base/"outputs/by-hand/smoke"
-    assert (hand/"artefacts/sum.jsonl").read_text() == '{"total": 14}\n' and not (hand/"artefacts/squares.jsonl").exists()
+    assert (hand/"artefacts/sum.jsonl").read_text() == '{"total": 14}\n' and not (
+        hand/"artefacts/squares.jsonl").exists()
     by_hand("02_squares", "n = 6")
     by_hand("01_sum", "")                       # reads what was made by hand
     assert (hand/"artefacts/sum.jsonl").read_text() == '{"total": 55}\n'
@@ -300,8 +368,11 @@ def test_a_notebook_run_by_hand_leaves_the_results_of_the_runner_alone(base):
 
 def test_bad_names_and_exit_codes(base, capsys, monkeypatch):
     monkeypatch.setenv("CODEDPO_ROOT", str(base))
-    for args, code, said in [(["--profile", "smoek"], 2, "did you mean 'smoke'?"), (["--only", "01_sun"], 2, "did you mean '01_sum'?"), (["--from", "9"], 2, "the stages are 02_squares, 01_sum"),
-                             (["--profile", "no.yaml"], 2, "There is no profile file no.yaml"), (["--only", "01_sum"], 5, "squares.jsonl is missing")]:
+    for args, code, said in [(["--profile", "smoek"], 2, "did you mean 'smoke'?"),
+                             (["--only", "01_sun"], 2, "did you mean '01_sum'?"),
+                             (["--from", "9"], 2, "the stages are 02_squares, 01_sum"),
+                             (["--profile", "no.yaml"], 2, "There is no profile file no.yaml"),
+                             (["--only", "01_sum"], 5, "squares.jsonl is missing")]:
         assert runner.main(args) == code
         err = capsys.readouterr().err
         assert said in err and "Traceback" not in err
@@ -311,7 +382,8 @@ def test_bad_names_and_exit_codes(base, capsys, monkeypatch):
 
 def test_profile_by_path(base, tmp_path):
     (base/"mine.yaml").write_text("n: 2\n")
-    assert runner.run_profile(str(base/"mine.yaml"), base, only="02_squares", file=io.StringIO()) == ["02_squares"]
+    assert runner.run_profile(str(base/"mine.yaml"), base, only="02_squares",
+                              file=io.StringIO()) == ["02_squares"]
     assert (base/"outputs/mine/artefacts/squares.jsonl").read_text().count("\n") == 2
 
 
@@ -329,7 +401,8 @@ def test_bad_notebooks(base):
 def test_a_module_that_the_notebook_imports_counts(base):
     package = base/"codedpo_nb"
     package.mkdir()
-    for name, text in dict(a="from .b import f\n", b='def f(): return 1 # one\n', c="x = 1\n").items(): (package/f"{name}.py").write_text(text)
+    for name, text in dict(a="from .b import f\n", b='def f(): return 1 # one\n', c="x = 1\n").items():
+        (package/f"{name}.py").write_text(text)
     code = ["from codedpo_nb.a import f"]
     first = plan.modules(code, package)
     assert set(first) == {"a", "b"}
@@ -367,10 +440,14 @@ def test_a_file_hears_of_a_long_loop_with_the_time_left(monkeypatch):
 
 @pytest.fixture
 def seeded(base):
-    """The same pipeline, with a table that depends on the seed, one whose texts do, and a profile of two seeds."""
-    edit(base/"nbs/01_sum.ipynb", '[dict(total=total)], \\"total\\"', '[dict(name=\\"all\\", n=4, total=total + seed)], \\"total\\"')
-    notebook(base/"nbs/03_words.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0', START.format("03_words"),
-             'run.table([dict(word="abc"[seed])], "words", "A word")', 'run.table([dict(x=seed)] * (seed + 1), "shape", "Rows")',
+    """The same pipeline, with a table that depends on the seed, one whose texts do, and a profile of two
+    seeds."""
+    edit(base/"nbs/01_sum.ipynb", '[dict(total=total)], \\"total\\"', '[dict(name=\\"all\\", n=4, '
+         'total=total + seed)], \\"total\\"')
+    notebook(base/"nbs/03_words.ipynb", '#| reads: sum.jsonl\nprofile = "smoke"\nseed = 0',
+             START.format("03_words"),
+             'run.table([dict(word="abc"[seed])], "words", "A word")',
+             'run.table([dict(x=seed)] * (seed + 1), "shape", "Rows")',
              'run.table([dict(s=1. + seed)], "clock", f"Seed {seed}", timing=True)')
     (base/"profiles/many.yaml").write_text("profile: many\nn: 4\nseeds: [0, 2]\n")
     return base
@@ -382,20 +459,25 @@ def test_seeds_run_the_chain_once_each_and_pool_the_tables(seeded):
     assert many() == ["02_squares", "01_sum", "03_words"] * 2
     out = seeded/"outputs"
     assert sorted(p.name for p in out.iterdir()) == ["many", "many-seed0", "many-seed2"]
-    assert "Seed 2, run 2 of 2, in outputs/many-seed2" in file.getvalue() and "Report of all seeds: outputs/many/report.html" in file.getvalue()
+    assert ("Seed 2, run 2 of 2, in outputs/many-seed2" in file.getvalue()
+            and "Report of all seeds: outputs/many/report.html" in file.getvalue())
     for seed, total in ((0, 14), (2, 16)):
         assert (out/f"many-seed{seed}/tables/total.csv").read_text() == f"name,n,total\nall,4,{total}\n"
         assert "The sum" in (out/f"many-seed{seed}/report.html").read_text()
-        assert (out/f"many-seed{seed}/artefacts/squares.jsonl").exists() and (out/f"many-seed{seed}/notebooks/01_sum.ipynb").exists()
+        assert (out/f"many-seed{seed}/artefacts/squares.jsonl").exists() and (
+            out/f"many-seed{seed}/notebooks/01_sum.ipynb").exists()
 
     assert (out/"many/tables/total.csv").read_text() == "name,n,total,total min,total max\nall,4,15,14,16\n"
     assert (out/"many/timings/clock.csv").read_text() == "s,s min,s max\n2,1,3\n"
     entries = load_register(out/"many/manifest.json")
     assert set(entries) == {"tables/total", "tables/clock"}, "rows or words of the other tables differ"
-    assert "seeds 0, 2" in entries["tables/total"]["caption"] and "do not contain the variation between seeds" in entries["tables/total"]["caption"]
-    assert "In the words of the run with seed 0" in entries["tables/clock"]["caption"] and entries["tables/total"]["params"]["seed"] == [0, 2]
+    assert "seeds 0, 2" in entries["tables/total"][
+        "caption"] and "do not contain the variation between seeds" in entries["tables/total"]["caption"]
+    assert "In the words of the run with seed 0" in entries["tables/clock"]["caption"] and entries[
+        "tables/total"]["params"]["seed"] == [0, 2]
     report = (out/"many/report.html").read_text()
-    assert 'href="../many-seed0/report.html"' in report and 'href="../many-seed2/report.html"' in report and "total max" in report
+    assert ('href="../many-seed0/report.html"' in report and 'href="../many-seed2/report.html"' in report
+            and "total max" in report)
 
     first = results(seeded, "many")
     assert many() == [] and results(seeded, "many") == first
@@ -404,47 +486,64 @@ def test_seeds_run_the_chain_once_each_and_pool_the_tables(seeded):
     assert many() == ["01_sum"] and results(seeded, "many") == first
     edit(seeded/"nbs/01_sum.ipynb", '\\"total\\", \\"The', '\\"whole\\", \\"The')
     assert many() == ["01_sum"] * 2
-    assert not (out/"many/tables/total.csv").exists() and (out/"many/tables/whole.csv").exists(), "what is no longer pooled goes"
+    assert not (out/"many/tables/total.csv").exists() and (
+        out/"many/tables/whole.csv").exists(), "what is no longer pooled goes"
 
 
 def test_rates_are_pooled_over_runs_and_problems(tmp_path):
-    "A table with its problems' numbers: the interval is that of `statistics.pooled`, and wider than the runs' own where the runs differ."
+    """A table with its problems' numbers: the interval is that of `statistics.pooled`, and wider than the
+    runs' own where the runs differ."""
     from codedpo_nb import statistics
     from codedpo_nb.running.records import Run, rng
     draw = rng(3, "rates")
     for crossed in (True, False):
-        table = [{f"t{i + 40 * k * (not crossed)}": float(draw.random() < p) for i in range(40)} for k, p in enumerate((.2, .5, .8))]
+        table = [{f"t{i + 40 * k * (not crossed)}": float(draw.random() < p) for i in range(40)} for k,
+                 p in enumerate((.2, .5, .8))]
         for k, row in enumerate(table):
             own = statistics.wilson(int(sum(row.values())), 40)
             single = Run(f"x{crossed}-seed{k}", "06_eval", dict(seed=k), home=tmp_path)
             columns = ("model", "problems", "rate", "rate, from", "rate, to")
-            single.table([dict(zip(columns, ("base", 40, *own), strict=True))], "rates", "Rates.", problems={"rate": [row]})
+            single.table([dict(zip(columns, ("base", 40, *own), strict=True))], "rates", "Rates.",
+                         problems={"rate": [row]})
         whole = Run(f"x{crossed}", "", {}, home=tmp_path)
         report.pool(whole, [tmp_path/f"outputs/x{crossed}-seed{k}" for k in range(3)], [0, 1, 2])
         [row] = csv.DictReader((whole.dir/"tables/rates.csv").open())
-        expected = statistics.mean_over_runs([[of[t] for t in sorted(of)] for of in table], rng(0, "pooled", "rate", 0), crossed)
-        assert [float(row[c]) for c in ("rate", "rate, from", "rate, to")] == pytest.approx(expected, abs=1e-5)
-        assert list(row) == ["model", "problems", "rate", "rate min", "rate max", "rate, from", "rate, to"] and row["problems"] == "40"
-        assert expected[2] - expected[1] > 1.5 * (own[2] - own[1]), "one run's interval forgets that runs differ"
+        expected = statistics.mean_over_runs([[of[t] for t in sorted(of)] for of in table],
+                                             rng(0, "pooled", "rate", 0), crossed)
+        assert [float(row[c]) for c in ("rate", "rate, from", "rate, to")] == pytest.approx(expected,
+            abs=1e-5)
+        assert list(row) == ["model", "problems", "rate", "rate min", "rate max", "rate, from",
+                             "rate, to"] and row["problems"] == "40"
+        assert expected[2] - expected[1] > 1.5 * (
+            own[2] - own[1]), "one run's interval forgets that runs differ"
         caption = load_register(whole.dir/"manifest.json")["tables/rates"]["caption"]
-        assert "the 95 % intervals of rate are over runs and problems" in caption and report.build(whole.dir).exists()
+        assert "the 95 % intervals of rate are over runs and problems" in caption and report.build(
+            whole.dir).exists()
 
 
 def test_a_rate_nobody_has_is_left_open():
-    assert report.pooled_rates([{"a": [{}], "b": [dict(p=1.)]}, {"a": [dict(p=1.)]}]) == {"a": [None], "a, from": [None], "a, to": [None]}
+    assert report.pooled_rates([{"a": [{}], "b": [dict(p=1.)]}, {"a": [dict(p=1.)]}]) == {"a": [None],
+        "a, from": [None], "a, to": [None]}
 
 
 def test_one_of_several_seeds_and_a_failure_in_it(seeded):
-    assert [row["stage"] for row in runner.dry_run("many", seeded, only="01_sum")] == ["many-seed0/01_sum", "many-seed2/01_sum"]
+    assert [row["stage"] for row in runner.dry_run("many", seeded, only="01_sum")] == ["many-seed0/01_sum",
+        "many-seed2/01_sum"]
     assert make_plan("many-seed2", seeded).values == dict(profile="many-seed2", n=4, seed=2)
     with pytest.raises(BadInput, match="There is no profile 'many-seed1'"): make_plan("many-seed1", seeded)
-    with pytest.raises(BadInput, match="There is no stage '01_sun'"): runner.run_profile("many", seeded, only="01_sun", file=io.StringIO())
+    with pytest.raises(BadInput, match="There is no stage '01_sun'"):
+        runner.run_profile("many", seeded, only="01_sun", file=io.StringIO())
     assert not (seeded/"outputs").exists()
-    with pytest.raises(ArtefactError, match="codedpo-run --profile many-seed0`, which makes it and what it needs"): runner.run_profile("many", seeded, only="01_sum", file=io.StringIO())
+    with pytest.raises(ArtefactError, match="codedpo-run --profile many-seed0`, which makes it and what it "
+                       "needs"):
+        runner.run_profile("many", seeded, only="01_sum", file=io.StringIO())
 
 
-@pytest.mark.parametrize("yaml, why", [("seeds: []", "line 1: seeds is [], but it has to be a list of whole numbers such as [0, 1, 2]"), ("seeds: 3", "a list of whole numbers"),
-    ("seeds: [0, 1.5]", "a list of whole numbers"), ("seeds: [true]", "a list of whole numbers"), ("n: 3\nseeds: [4, 1, 4]", "line 2: seeds has 4 more than once"),
+@pytest.mark.parametrize("yaml, why",
+                         [("seeds: []", "line 1: seeds is [], but it has to be a list of whole "
+                           "numbers such as [0, 1, 2]"), ("seeds: 3", "a list of whole numbers"),
+    ("seeds: [0, 1.5]", "a list of whole numbers"), ("seeds: [true]", "a list of whole numbers"),
+    ("n: 3\nseeds: [4, 1, 4]", "line 2: seeds has 4 more than once"),
     ("seed: 0\nseeds: [0, 1]", "line 2: both seed and seeds are given")])
 def test_bad_seeds(base, yaml, why):
     (base/"profiles/smoke.yaml").write_text(yaml)
@@ -505,7 +604,8 @@ def test_a_run_with_a_value_set_has_a_folder_of_its_own(base, capsys, monkeypatc
     assert "Set by hand" not in (base/"outputs/smoke/report.html").read_text()
     assert load_register(out/"manifest.json")["tables/total"]["params"] == dict(profile=name, seed=0)
 
-    assert go(base, overrides=["rate=0.00001", "n=6"]) == [], "the same values in other words are the same run"
+    assert go(base,
+              overrides=["rate=0.00001", "n=6"]) == [], "the same values in other words are the same run"
     assert runner.run_profile(name, base, file=io.StringIO()) == [], "the folder's name is a profile's"
     (out/"artefacts/squares.jsonl").unlink()
     with pytest.raises(ArtefactError,
@@ -603,7 +703,8 @@ METHODS = {records.Run: "path rng write seal source checked read journal workdir
 @pytest.mark.parametrize("cls, methods", METHODS.items(), ids=lambda x: getattr(x, "__name__", None))
 def test_help_lists_the_methods_and_an_editor_reads_them_in_the_class(cls, methods):
     text, source = pydoc.plain(pydoc.render_doc(cls)), Path(sys.modules[cls.__module__].__file__).read_text()
-    body = next(n for n in ast.parse(source).body if isinstance(n, ast.ClassDef) and n.name == cls.__name__).body
+    body = next(n for n in ast.parse(source).body if isinstance(n, ast.ClassDef)
+                and n.name == cls.__name__).body
     written = {node.name: ast.get_docstring(node) for node in body if isinstance(node, ast.FunctionDef)}
     for name in methods.split(): assert re.search(rf"^ \|  {name}\(self", text, re.M) and written[name], name
 

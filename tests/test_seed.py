@@ -22,7 +22,8 @@ def source(name, body, doc="Documented."):
 
 
 def test_import_is_light():
-    code = "import sys, codedpo_nb.seed; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'matplotlib')))"
+    code = ("import sys, codedpo_nb.seed; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', "
+            "'matplotlib')))")
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -59,7 +60,8 @@ def test_no_near_duplicates_are_left(mined):
     (["y = x  # TODO", "z = y", "return z"], "finished"),
 ])
 def test_each_filter_takes_what_it_says(tmp_path, body, label):
-    (tmp_path/"mod.py").write_text(source("good", ["y = x", "z = y + 1", "return z"]) + "\n" + source("bad", body))
+    (tmp_path/"mod.py").write_text(source("good", ["y = x", "z = y + 1", "return z"]) + "\n"
+                                   + source("bad", body))
     kept, funnel = seed.sift(seed.functions(tmp_path/"mod.py", tmp_path))
     assert [f["name"] for f in kept] == ["mod.good"]
     at = next(i for i, (name, _) in enumerate(funnel) if label in name)
@@ -68,10 +70,12 @@ def test_each_filter_takes_what_it_says(tmp_path, body, label):
 
 def test_methods_inner_functions_and_broken_files(tmp_path):
     (tmp_path/"pkg").mkdir()
-    (tmp_path/"pkg"/"__init__.py").write_text("class A:\n    def m(self): pass\nif True:\n    def f(x):\n        def g(): pass\n        return g\n")
+    (tmp_path/"pkg"/"__init__.py").write_text("class A:\n    def m(self): pass\nif True:\n    def f(x):\n    "
+                                              "    def g(): pass\n        return g\n")
     (tmp_path/"pkg"/"bad.py").write_text("def f(:\n")
     (tmp_path/"pkg"/"latin.py").write_bytes(b"def f(): return '\xe9'\n")
-    assert [f["name"] for p in seed.stdlib_files(tmp_path) for f in seed.functions(p, tmp_path)] == ["pkg.A.m", "pkg.f", "pkg.f.g"]
+    assert [f["name"] for p in seed.stdlib_files(tmp_path)
+            for f in seed.functions(p, tmp_path)] == ["pkg.A.m", "pkg.f", "pkg.f.g"]
     (tmp_path/"test").mkdir()
     (tmp_path/"test"/"t.py").write_text("def f(): pass")
     assert all(p.parent.name != "test" for p in seed.stdlib_files(tmp_path))
@@ -87,7 +91,9 @@ def brute_force(sources, threshold):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(["a = 1", "b = a + 2", "c = [a, b]", "d = sum(c)", "a = d * b"]), min_size=1, max_size=6), max_size=8),
+@given(
+    st.lists(st.lists(st.sampled_from(["a = 1", "b = a + 2", "c = [a, b]", "d = sum(c)", "a = d * b"]),
+                      min_size=1, max_size=6), max_size=8),
        st.sampled_from([0.3, 0.7, 1.0]))
 def test_inverted_index_equals_all_pairs(bodies, threshold):
     sources = [source("f", body) for body in bodies]
@@ -103,7 +109,8 @@ def test_formatting_is_no_remainder_and_messages_are_no_strings():
 
 def pool(n=400):
     r = random.Random(1)
-    return [dict(task_id=f"t{i}", prompt="p", concepts=r.sample(seed.CONCEPTS[:12], r.randint(1, 4))) for i in range(n)]
+    return [dict(task_id=f"t{i}", prompt="p", concepts=r.sample(seed.CONCEPTS[:12], r.randint(1, 4)))
+            for i in range(n)]
 
 
 @settings(max_examples=20, deadline=None)
@@ -117,7 +124,8 @@ def test_tasks_are_distinct_and_share_a_concept_with_their_seed(n, stream):
 
 
 def test_chosen_tasks_follow_the_seeds_better_than_chance():
-    seeds = [dict(name=f"s{i}", concepts=list(c)) for i, c in enumerate([seed.CONCEPTS[:2]] * 3 + [seed.CONCEPTS[4:6]])]
+    seeds = [dict(name=f"s{i}", concepts=list(c)) for i,
+             c in enumerate([seed.CONCEPTS[:2]] * 3 + [seed.CONCEPTS[4:6]])]
     rng = np.random.default_rng(0)
     chosen = seed.write_tasks(seeds, pool(), 60, rng)
     by_chance = [pool()[i] for i in rng.permutation(400)[:60]]

@@ -1,4 +1,5 @@
-"""Intervals, paired tests, pooling, correction and resolution, against SciPy, closed formulas, enumeration and cases worked out by hand."""
+"""Intervals, paired tests, pooling, correction and resolution, against SciPy, closed formulas, enumeration
+and cases worked out by hand."""
 import itertools
 import math
 import subprocess
@@ -16,7 +17,8 @@ from codedpo_nb.running import records
 
 
 def test_import_is_light():
-    code = "import sys, codedpo_nb.statistics; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'matplotlib', 'scipy')))"
+    code = ("import sys, codedpo_nb.statistics; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', "
+            "'matplotlib', 'scipy')))")
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -25,7 +27,8 @@ def test_import_is_light():
 def test_wilson_is_scipys_and_the_one_of_the_seeds(n, data):
     k = data.draw(st.integers(0, n))
     z = 1.959963984540054
-    assert S.wilson(k, n, z)[1:] == pytest.approx(tuple(binomtest(k, n).proportion_ci(method="wilson")), abs=1e-12)
+    assert S.wilson(k, n, z)[1:] == pytest.approx(tuple(binomtest(k, n).proportion_ci(method="wilson")),
+                                                  abs=1e-12)
     assert seed.wilson is S.wilson
 
 
@@ -38,7 +41,8 @@ def test_bootstrap_covers_and_is_seeded():
 
 def test_a_problem_without_a_value_has_no_say():
     mean, low, high = S.bootstrap(np.arange(100) % 2)
-    assert mean == .5 and .38 < low < .45 and .55 < high < .62 and S.bootstrap(np.arange(100) % 2) == (mean, low, high)
+    assert mean == .5 and .38 < low < .45 and .55 < high < .62 and S.bootstrap(np.arange(100) % 2) == (mean,
+        low, high)
     assert S.bootstrap([], nothing=np.nan) == pytest.approx((np.nan,) * 3, nan_ok=True)
     assert S.bootstrap([np.nan, np.nan]) == (None,) * 3 and S.bootstrap([np.nan, 3.]) == (3, 3, 3)
     values = np.linspace(0, 1, 40)
@@ -53,19 +57,22 @@ def test_a_rate_over_problems_lies_between_problems_and_answers(values, each):
     wide, narrow = (S.wilson(mean * n, n) for n in (len(values), len(values) * each))
     assert mean == pytest.approx(np.mean(values)) and low < high and low - 1e-9 <= mean <= high + 1e-9
     assert wide[1] - 1e-9 <= low <= narrow[1] + 1e-9 and narrow[2] - 1e-9 <= high <= wide[2] + 1e-9
-    if each == 1 or set(values) <= {0, 1} and len(values) > 3 and 0 < mean < 1: assert high - low == pytest.approx(wide[2] - wide[1], rel=.3)
+    if each == 1 or set(values) <= {0, 1} and len(values) > 3 and 0 < mean < 1:
+        assert high - low == pytest.approx(wide[2] - wide[1], rel=.3)
 
 
 def test_a_rate_over_many_problems_is_that_of_the_bootstrap():
     values = records.rng(0, "shares").beta(.5, .5, 400)
-    assert S.clustered(values, 20)[1:] == pytest.approx(S.bootstrap(values, records.rng(0, "x"), 4000)[1:], abs=.006)
+    assert S.clustered(values, 20)[1:] == pytest.approx(S.bootstrap(values, records.rng(0, "x"), 4000)[1:],
+                                                        abs=.006)
     assert S.clustered([]) == (None,) * 3
 
 
 def test_no_width_by_accident():
     same = dict.fromkeys("abc", .5)
     assert S.difference(same, same, None) == (0, -1, 1) and S.difference({}, {}, None) == (None,) * 3
-    assert S.reading(*S.difference(dict.fromkeys(range(99), .75), dict.fromkeys(range(99), .5), None)[1:]) == "gain"
+    assert S.reading(*S.difference(dict.fromkeys(range(99), .75), dict.fromkeys(range(99), .5),
+                                   None)[1:]) == "gain"
     assert S.bootstrap([3.], None)[0] == 3 and np.isnan(S.bootstrap([3.], None)[1:]).all()
 
 
@@ -77,7 +84,8 @@ def test_paired_difference_is_sharper_than_two_intervals_and_signed():
     assert 0 < low < mean < high < .06
     assert S.difference(before, after, r)[0] == pytest.approx(-mean)
     assert S.paired_differences(dict(a=1, b=2), dict(b=1, c=3)) == [1]
-    assert [S.reading(*x) for x in ((.1, .2), (-.2, -.1), (-.1, .1), (None, None))] == ["gain", "loss", "not resolved", "not measured"]
+    assert [S.reading(*x) for x in ((.1, .2), (-.2, -.1), (-.1, .1), (None, None))] == ["gain", "loss",
+        "not resolved", "not measured"]
 
 
 @given(st.integers(0, 15), st.integers(0, 15))
@@ -94,7 +102,8 @@ def test_mcnemar_is_the_tail_of_coin_tosses(gained, lost):
 def test_sign_flip_is_exact_for_few_problems(differences):
     after = {i: d / 4 for i, d in enumerate(differences)}
     before = dict.fromkeys(after, 0.)
-    sums = [sum(s * d for s, d in zip(signs, differences, strict=False)) for signs in itertools.product((1, -1), repeat=len(differences))]
+    sums = [sum(s * d for s, d in zip(signs, differences, strict=False))
+            for signs in itertools.product((1, -1), repeat=len(differences))]
     low = sum(x <= sum(differences) for x in sums) / len(sums)
     high = sum(x >= sum(differences) for x in sums) / len(sums)
     assert S.sign_flip(after, before, records.rng(0, "flip")) == pytest.approx(min(1, 2 * min(low, high)))
@@ -103,7 +112,8 @@ def test_sign_flip_is_exact_for_few_problems(differences):
 def test_sign_flip_agrees_with_mcnemar_on_verdicts():
     pairs = dict(enumerate([(1, 0)] * 9 + [(0, 1)] * 3 + [(1, 1)] * 30))
     after, before = ({i: p[j] for i, p in pairs.items()} for j in (0, 1))
-    assert S.sign_flip(after, before, records.rng(0, "verdicts"), 20000) == pytest.approx(S.mcnemar(after, before)[2], abs=.015)
+    assert S.sign_flip(after, before, records.rng(0, "verdicts"),
+                       20000) == pytest.approx(S.mcnemar(after, before)[2], abs=.015)
 
 
 def test_pooled_has_the_variance_of_two_draws():
@@ -115,13 +125,15 @@ def test_pooled_has_the_variance_of_two_draws():
     nested = ((a ** 2).mean() / 5 + (table.var(axis=1) / 40).mean() / 5) ** .5
     for same, spread in ((True, crossed), (False, nested)):
         mean, low, high = S.mean_over_runs(table.tolist(), records.rng(0, "draws", same), same, 6000)
-        assert mean == pytest.approx(table.mean()) and (high - low) / (2 * 1.96) == pytest.approx(spread, rel=.06)
+        assert mean == pytest.approx(table.mean()) and (high - low) / (2 * 1.96) == pytest.approx(spread,
+            rel=.06)
 
 
 def test_pooled_of_runs_without_noise_within_draws_runs_only():
     mean, low, high = S.mean_over_runs([[0.] * 9, [1.] * 9], records.rng(0, "runs"), draws=2000)
     assert (mean, low, high) == (.5, 0, 1)
-    with pytest.raises(ValueError, match=r"the runs have \[2, 1\] problems"): S.mean_over_runs([[1, 2], [1]], None)
+    with pytest.raises(ValueError, match=r"the runs have \[2, 1\] problems"):
+        S.mean_over_runs([[1, 2], [1]], None)
     assert S.mean_over_runs([[1, 1], [1]], records.rng(0, "uneven"), crossed=False, draws=50) == (1, 1, 1)
 
 

@@ -1,4 +1,5 @@
-"Two processes, started by `torchrun` and talking through gloo, through both trainers: one model comes out, written by one of them."
+"""Two processes, started by `torchrun` and talking through gloo, through both trainers: one model comes out,
+written by one of them."""
 import json
 import os
 import subprocess
@@ -44,7 +45,7 @@ EACH = """
         logs[name] = fit(train, base/"model", base/name, valid=valid, callbacks=[End()], **settings)
     mine = sorted({os.path.relpath(p, base) for p in written if os.path.abspath(p).startswith(str(base))})
     (base/f"rank{rank}.json").write_text(json.dumps(dict(logs=logs, weights=weights, written=mine)))
-"""
+"""  # noqa: E501
 
 
 def message(role, text): return [dict(role=role, content=text)]
@@ -52,7 +53,9 @@ def message(role, text): return [dict(role=role, content=text)]
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    "A minute model, rows and pairs, and what two processes made of them: `(folder, rows and pairs, what each process says)`."
+    """A minute model, rows and pairs, and what two processes made of them:
+
+    `(folder, rows and pairs, what each process says)`."""
     import random
 
     from codedpo_nb.world.corpus import code_document, mutate
@@ -60,9 +63,11 @@ def given(tmp_path_factory):
     from codedpo_nb.world.tasks import task_space
     base, r = tmp_path_factory.mktemp("two"), random.Random(0)
     docs = [code_document(t, r, .6, 0.) for t in task_space(0)["train"][:80]]
-    pairs = [dict(task_id=d["task_id"], prompt=message("user", d["prompt"]), chosen=message("assistant", d["answer"]),
+    pairs = [dict(task_id=d["task_id"], prompt=message("user", d["prompt"]),
+                  chosen=message("assistant", d["answer"]),
                   rejected=message("assistant", mutate(d["answer"], r))) for d in docs]
-    pairs = [p for p in pairs if p["chosen"] != p["rejected"]][:40]   # whole batches: the last one would be filled up
+    # whole batches: the last one would be filled up
+    pairs = [p for p in pairs if p["chosen"] != p["rejected"]][:40]
     rows = [dict(task_id=p["task_id"], prompt=p["prompt"], completion=p["chosen"]) for p in pairs]
     tok = train_tokenizer([d["prompt"] + d["answer"] for d in docs], 450)
     save_model(fresh_model(tok, 32, 1), tok, base/"model")
@@ -70,7 +75,8 @@ def given(tmp_path_factory):
     (base/"given.json").write_text(json.dumps(data))
     (base/"how.json").write_text(json.dumps(HOW))
     (base/"each.py").write_text(textwrap.dedent(EACH))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend",
+               "c10d",
                "--rdzv-endpoint", "127.0.0.1:0", str(base/"each.py"), str(base)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600,
                           env=os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1"))
@@ -91,10 +97,12 @@ def test_one_process_writes(given):
     base, _, (first, second) = given
     folders = [f"{name}.work" for name in HOW]
     own = [p for p in second["written"] if not p.endswith("/rng_state_1.pth") and ".work/data/" not in p]
-    assert own == [], "the second process writes the state of its random numbers, and tokens where TRL has it tokenize, nothing else"
+    assert own == [], ("the second process writes the state of its random numbers, and tokens where TRL has "
+                       "it tokenize, nothing else")
     assert all("rng_state_1" not in p for p in first["written"])
     assert all(any(p.startswith(folder) for p in first["written"]) for folder in folders)
-    assert not any((base/folder).exists() for folder in folders), "the checkpoints that nobody asked for are gone"
+    assert not any((base/folder).exists()
+                   for folder in folders), "the checkpoints that nobody asked for are gone"
 
 
 @pytest.mark.parametrize("name", HOW)
@@ -104,12 +112,16 @@ def test_two_processes_have_the_losses_of_one(name, given, tmp_path):
     fit = sft.fit_sft if name == "sft" else dpo.fit_dpo
     log = fit(train, base/"model", tmp_path/"one", valid=valid, **HOW[name])
     first = {"sft": None, "dpo": "eval_loss", "kto": "eval_loss"}[name]
-    if first: assert shared.curve(two["logs"][name], first)[1][0] == pytest.approx(shared.curve(log, first)[1][0], rel=1e-3)
+    if first:
+        assert shared.curve(two["logs"][name], first)[1][0] == pytest.approx(shared.curve(log, first)[1][0],
+            rel=1e-3)
     if name == "kto": return   # its reference point is a mean over what each process holds
     steps, losses = shared.curve(log, "loss")
     assert shared.curve(two["logs"][name], "loss")[0] == steps
-    assert shared.curve(two["logs"][name], "loss")[1] == pytest.approx(losses, rel=2e-3), "DPO's SFT term is a mean of each process's mean"
+    assert shared.curve(two["logs"][name], "loss")[1] == pytest.approx(losses,
+        rel=2e-3), "DPO's SFT term is a mean of each process's mean"
     tok = shared.training_tokenizer(base/"model")
     rows = data["sft"][1]
-    say = [shared.log_probabilities(load_model(folder)[0], tok, rows) for folder in (base/name, tmp_path/"one")]
+    say = [shared.log_probabilities(load_model(folder)[0], tok, rows)
+           for folder in (base/name, tmp_path/"one")]
     assert say[0] == pytest.approx(say[1], abs=.1)

@@ -26,7 +26,9 @@ def plain(x: object, depth: int = DEEP) -> bool:
     elif kind is list or kind is tuple or kind is set or kind is frozenset: inner = x
     else: return False
     kinds = set(map(type, inner))
-    if kinds <= ATOMS or kinds <= SEQUENCES and set(map(type, chain.from_iterable(inner))) <= ATOMS: return True   # most are flat, or lists of flat ones
+    # most are flat, or lists of flat ones
+    if kinds <= ATOMS or kinds <= SEQUENCES and set(map(type, chain.from_iterable(inner))) <= ATOMS:
+        return True
     if not depth: return False
     for v in inner:
         if type(v) not in ATOMS and not plain(v, depth - 1): return False
@@ -34,7 +36,8 @@ def plain(x: object, depth: int = DEEP) -> bool:
 
 # %% ../../nbs/isolation/border.ipynb #07bfa923
 class Stranger:
-    "What came across of an object that is no data: the name of its type, and whether it is true (None if it would not say)."
+    """What came across of an object that is no data: the name of its type, and whether it is true (None if it
+    would not say)."""
     def __init__(self, name, truth): self.name, self.truth = name, truth
     def __bool__(self):
         if self.truth is None: raise TypeError(f"a {self.name} that cannot say whether it is true")
@@ -52,18 +55,24 @@ PATHS = ("PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath")
 def place_of(kind): return type.__dict__["__module__"].__get__(kind)
 
 BASES = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
-ITERATORS = frozenset("generator map filter zip enumerate reversed range_iterator list_iterator tuple_iterator list_reverseiterator str_iterator str_ascii_iterator "
-                      "dict_keyiterator dict_valueiterator dict_itemiterator set_iterator dict_values chain islice count cycle repeat product permutations combinations "
-                      "combinations_with_replacement accumulate starmap takewhile dropwhile filterfalse groupby zip_longest pairwise compress tee".split())
+ITERATORS = frozenset("generator map filter zip enumerate reversed range_iterator list_iterator "
+                      "tuple_iterator list_reverseiterator str_iterator str_ascii_iterator "
+                      "dict_keyiterator dict_valueiterator dict_itemiterator set_iterator dict_values chain "
+                      "islice count cycle repeat product permutations combinations "
+                      "combinations_with_replacement accumulate starmap takewhile dropwhile filterfalse "
+                      "groupby zip_longest pairwise compress tee".split())
 MOST_ITEMS = 100_000
 
 def base_of(kind):
-    "The type of plain data that a subclass stands for, `None` if there is none or it compares in a way of its own."
+    """The type of plain data that a subclass stands for, `None` if there is none or it compares in a way of
+    its own."""
     for base in BASES:
-        if issubclass(kind, base): return base if kind.__eq__ is base.__eq__ and kind.__ne__ is base.__ne__ else None
+        if issubclass(kind, base):
+            return base if kind.__eq__ is base.__eq__ and kind.__ne__ is base.__ne__ else None
 
 # %% ../../nbs/isolation/border.ipynb #1a7938a7
-def described(x, other, depth=DEEP, drain=True): # drain: take the items out of an iterator, instead of leaving it to `other`
+# drain: take the items out of an iterator, instead of leaving it to `other`
+def described(x, other, depth=DEEP, drain=True):
     "Plain data that describe a value, to be undone by `built`."
     kind = type(x)
     if kind in ATOMS: return ("p", x)
@@ -75,28 +84,42 @@ def described(x, other, depth=DEEP, drain=True): # drain: take the items out of 
     if kind is set: return ("s", inner(x))
     if kind is frozenset: return ("z", inner(x))
     place, name = kind.__module__, kind.__name__
-    if place == "collections" and name in ("Counter", "OrderedDict", "defaultdict"): return ("C", (name, [inner(pair) for pair in dict.items(x)], described(getattr(x, "default_factory", None), none, 1)))
+    if place == "collections" and name in ("Counter", "OrderedDict", "defaultdict"):
+        return ("C",
+                (name, [inner(pair) for pair in dict.items(x)],
+                 described(getattr(x, "default_factory", None), none, 1)))
     if place == "collections" and name == "deque": return ("q", (inner(x), x.maxlen))
-    if place in ("decimal", "_decimal", "_pydecimal") and name == "Decimal": return ("e", str(x)) if not x.is_finite() or abs(x.adjusted()) < 2000 > len(x.as_tuple().digits) else other(x)
-    if place == "fractions" and name == "Fraction": return ("f", (int(x.numerator), int(x.denominator))) if small(x.numerator, x.denominator) else other(x)
-    if place == "datetime" and name in ("datetime", "date", "time", "timedelta") and getattr(x, "tzinfo", None) is None: return ("w", (name, moment(x, name)))
+    if place in ("decimal", "_decimal", "_pydecimal") and name == "Decimal":
+        return (("e", str(x)) if not x.is_finite() or abs(x.adjusted()) < 2000 > len(x.as_tuple().digits)
+                else other(x))
+    if place == "fractions" and name == "Fraction":
+        return (("f", (int(x.numerator), int(x.denominator))) if small(x.numerator, x.denominator)
+                else other(x))
+    if (place == "datetime" and name in ("datetime", "date", "time", "timedelta")
+        and getattr(x, "tzinfo", None) is None):
+        return ("w", (name, moment(x, name)))
     if place == "numpy" or place.startswith("numpy."): return array(x, name) or other(x)
-    if kind is range: return ("r", (x.start, x.stop, x.step)) if MOST_ITEMS > (x.stop - x.start) // x.step else other(x)
+    if kind is range:
+        return ("r", (x.start, x.stop, x.step)) if MOST_ITEMS > (x.stop - x.start) // x.step else other(x)
     if kind is slice: return ("J", inner((x.start, x.stop, x.step)))
     if place == "uuid" and name == "UUID": return ("U", str(x))
     if kind is bytearray: return ("b", bytes(x))
     if kind is memoryview and x.format == "B" and x.ndim == 1: return ("m", bytes(x))
     if x is Ellipsis or x is NotImplemented: return ("g", repr(x))
     if kind is type and place_of(x) == "builtins": return ("a", x.__name__)
-    if place == "types" and name == "SimpleNamespace": return ("N", described(dict(vars(x)), other, depth - 1, drain))
+    if place == "types" and name == "SimpleNamespace":
+        return ("N", described(dict(vars(x)), other, depth - 1, drain))
     if place == "builtins" and name == "mappingproxy": return ("d", [inner(pair) for pair in x.items()])
     if place == "array" and name == "array": return ("V", (x.typecode, x.tobytes()))
     if place.startswith("pathlib") and name in PATHS: return ("P", (name, str(x)))
     if kind is type({}.keys()): return ("k", inner(x))
     if kind is type({}.items()): return ("y", [inner(pair) for pair in x])
-    if name in ITERATORS and place in ("builtins", "itertools"): return iterated(x, name, other, depth) if drain else other(x)
+    if name in ITERATORS and place in ("builtins", "itertools"):
+        return iterated(x, name, other, depth) if drain else other(x)
     base = drain and base_of(kind)
-    if base: return described((base.__int__(x) != 0) if base is bool else plainly(base, x), other, depth - 1, drain)
+    if base:
+        return described((base.__int__(x) != 0) if base is bool else plainly(base, x), other, depth - 1,
+                         drain)
     return other(x)
 
 def plainly(base, x): # without asking the subclass
@@ -121,7 +144,8 @@ def iterated(x, name, other, depth):
 
 def moment(x, name):
     if name == "timedelta": return (x.days, x.seconds, x.microseconds)
-    fields = dict(datetime="year month day hour minute second microsecond", date="year month day", time="hour minute second microsecond")[name]
+    fields = dict(datetime="year month day hour minute second microsecond", date="year month day",
+                  time="hour minute second microsecond")[name]
     return tuple(getattr(x, field) for field in fields.split())
 
 def array(x, name): # of numpy: its type, shape and numbers
@@ -142,7 +166,8 @@ def pack(x, other=stranger) -> bytes:
     "A value as bytes. `ValueError` if it is nested too deeply."
     try: data = marshal.dumps(x, 2)
     except ValueError: return b"x" + marshal.dumps(described(x, other), 2)
-    if not (b"s" in data or b"c" in data or b"S" in data or b"." in data) or plain(x): return b"m" + data   # without these letters it holds no bytes, and nothing that only looks like them
+    # without these letters it holds no bytes, and nothing that only looks like them
+    if not (b"s" in data or b"c" in data or b"S" in data or b"." in data) or plain(x): return b"m" + data
     return b"x" + marshal.dumps(described(x, other), 2)
 
 # %% ../../nbs/isolation/border.ipynb #b60e2e2a
@@ -154,7 +179,9 @@ def unmarshal(data: bytes):
     try:
         value, end = read_item(data, 0, 3 * DEEP)
         if end != len(data): raise Malformed("something follows the value")
-    except (IndexError, struct.error, TypeError, OverflowError, UnicodeError, MemoryError, RecursionError) as error: raise Malformed(type(error).__name__) from None
+    except (IndexError, struct.error, TypeError, OverflowError, UnicodeError, MemoryError,
+            RecursionError) as error:
+        raise Malformed(type(error).__name__) from None
     return value
 
 def read_size(data, at, most):
@@ -183,7 +210,8 @@ def read_item(data, at, depth):
         for _ in range(size):
             item, at = read_item(data, at, depth - 1)
             items.append(item)
-        return (items if code == 91 else tuple(items) if code == 40 else set(uncrowded(items)) if code == 60 else frozenset(uncrowded(items))), at
+        return (items if code == 91 else tuple(items) if code == 40 else set(uncrowded(items)) if code == 60
+                else frozenset(uncrowded(items))), at
     if code != 123: raise Malformed("no plain data")   # {
     keys, values = [], []
     while data[at] != 48:   # 0
@@ -214,7 +242,9 @@ def built(node, stand_in=None, depth=DEEP + 1):
     if letter == "p": return inside
     if letter == "l": return inner(inside)
     if letter == "t": return tuple(inner(inside))
-    if letter == "d": return dict(zip(uncrowded([inner(pair)[0] for pair in inside]), [inner(pair)[1] for pair in inside], strict=False))
+    if letter == "d":
+        return dict(zip(uncrowded([inner(pair)[0] for pair in inside]), [inner(pair)[1] for pair in inside],
+                        strict=False))
     if letter == "s": return set(uncrowded(inner(inside)))
     if letter == "z": return frozenset(uncrowded(inner(inside)))
     if letter == "r": return checked_range(*inside)
@@ -238,8 +268,12 @@ def checked_range(start, stop, step):
 CROWD = 2000
 
 def uncrowded(values):
-    "The values; `Malformed` if so many of them are numbers that may share a hash that looking them up would take long."
-    if len(values) > CROWD and sum(type(v) in (int, float) and not -2 ** 60 < v < 2 ** 60 or type(v) in (tuple, frozenset) for v in values) > CROWD: raise Malformed("a crowd")
+    """The values;
+
+    `Malformed` if so many of them are numbers that may share a hash that looking them up would take long."""
+    if len(values) > CROWD and sum(type(v) in (int, float) and not -2 ** 60 < v < 2 ** 60
+                                   or type(v) in (tuple, frozenset) for v in values) > CROWD:
+        raise Malformed("a crowd")
     return values
 
 def kind_named(name):
@@ -272,21 +306,25 @@ def of_library(letter, inside, inner):
         return fractions.Fraction(*inside)
     if letter == "w":
         import datetime
-        return dict(datetime=datetime.datetime, date=datetime.date, time=datetime.time, timedelta=datetime.timedelta)[inside[0]](*inside[1])
+        return dict(datetime=datetime.datetime, date=datetime.date, time=datetime.time,
+                    timedelta=datetime.timedelta)[inside[0]](*inside[1])
     if letter != "n": raise Malformed("no description")
     import numpy as np
     kind, shape, numbers = inside
-    if type(kind) is not str or kind[1:2] not in tuple("biufcUS") or type(numbers) is not list: raise Malformed("no numbers")
+    if type(kind) is not str or kind[1:2] not in tuple("biufcUS") or type(numbers) is not list:
+        raise Malformed("no numbers")
     size = 1
     for n in shape or (): size *= n if type(n) is int and n >= 0 else -1
-    if size != len(numbers) or np.dtype(kind).itemsize * (size + 1) > 1 << 25: raise Malformed("an array that cannot be")
+    if size != len(numbers) or np.dtype(kind).itemsize * (size + 1) > 1 << 25:
+        raise Malformed("an array that cannot be")
     found = np.array(numbers, dtype=kind)
     return found.reshape(shape) if shape is not None else found[0]
 
 def number_of(text):
     import decimal
     found = decimal.Decimal(text)
-    if len(text) > 3000 or found.is_finite() and abs(found.adjusted()) > 2000: raise Malformed("a number that is too long")
+    if len(text) > 3000 or found.is_finite() and abs(found.adjusted()) > 2000:
+        raise Malformed("a number that is too long")
     return found
 
 def counted(name, pairs, factory, inner):
@@ -306,7 +344,9 @@ def unpack(data: bytes, stand_in=None) -> object:
     if data[:1] != b"x": raise Malformed("neither data nor a description")
     try: return built(node, stand_in)
     except Malformed: raise
-    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError, RecursionError, MemoryError, ImportError) as error: raise Malformed(type(error).__name__) from None
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError, RecursionError,
+            MemoryError, ImportError) as error:
+        raise Malformed(type(error).__name__) from None
 
 # %% ../../nbs/isolation/border.ipynb #ddf365f8
 def key(x):

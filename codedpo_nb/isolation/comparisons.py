@@ -16,7 +16,8 @@ from . import border
 # %% ../../nbs/isolation/comparisons.ipynb #b6baebac
 class NoLiteral(ValueError): "An expression whose value cannot be read off."
 
-TYPES = dict(int=int, str=str, float=float, bool=bool, list=list, tuple=tuple, dict=dict, set=set, frozenset=frozenset, bytes=bytes, complex=complex)
+TYPES = dict(int=int, str=str, float=float, bool=bool, list=list, tuple=tuple, dict=dict, set=set,
+             frozenset=frozenset, bytes=bytes, complex=complex)
 
 def literal(node):
     "The value of an expression that says it; `NoLiteral` for any other."
@@ -26,10 +27,12 @@ def literal(node):
     if kind is ast.List: return list(map(literal, node.elts))
     try:
         if kind is ast.Set: return set(map(literal, node.elts))
-        if kind is ast.Dict and None not in node.keys: return dict(zip(map(literal, node.keys), map(literal, node.values), strict=True))
+        if kind is ast.Dict and None not in node.keys:
+            return dict(zip(map(literal, node.keys), map(literal, node.values), strict=True))
         if kind is ast.UnaryOp: return of_unary(node)
         if kind is ast.BinOp: return of_binary(node)
-        if kind is ast.Call and type(node.func) is ast.Name and not node.keywords and len(node.args) <= 1: return made(node.func.id, list(map(literal, node.args)))
+        if kind is ast.Call and type(node.func) is ast.Name and not node.keywords and len(node.args) <= 1:
+            return made(node.func.id, list(map(literal, node.args)))
     except (TypeError, ValueError, ArithmeticError) as error: raise NoLiteral(str(error)) from None
     raise NoLiteral(kind.__name__)
 
@@ -49,28 +52,35 @@ def of_binary(node):
     if op is ast.Mult:
         if not numbers and size(left) * size(right) > 10_000: raise NoLiteral("size")
         return left * right
-    if op is ast.Pow and {type(left), type(right)} <= {int, float} and abs(left) <= 10 ** 6 and abs(right) <= 1000: return left ** right
+    if (op is ast.Pow and {type(left), type(right)} <= {int, float} and abs(left) <= 10 ** 6
+        and abs(right) <= 1000):
+        return left ** right
     raise NoLiteral("operator")
 
 def size(x) -> int: # of all that is in it; a number is its own factor
     if type(x) in (int, bool): return abs(x)
     if type(x) is dict: return 1 + sum(size_of(v) for pair in x.items() for v in pair)
-    return 1 + sum(map(size_of, x)) if type(x) in (list, tuple, set, frozenset) else len(x) if type(x) in (str, bytes) else 1
+    return (1 + sum(map(size_of, x)) if type(x) in (list, tuple, set, frozenset) else len(x)
+            if type(x) in (str, bytes) else 1)
 
 def size_of(x): return 1 if type(x) in (int, bool) else size(x)
 
 def made(name, args): # by the constructor of that name
     if name == "float" and args and type(args[0]) is str: return float(args[0])
     if name == "complex" and args: return complex(args[0])
-    if name in ("set", "frozenset", "tuple", "list", "dict", "str", "bytes") and not args: return TYPES[name]()
-    if name in ("set", "frozenset", "tuple", "list") and type(args[0]) in (list, tuple, set, str): return TYPES[name](args[0])
+    if name in ("set", "frozenset", "tuple", "list", "dict", "str", "bytes") and not args:
+        return TYPES[name]()
+    if name in ("set", "frozenset", "tuple", "list") and type(args[0]) in (list, tuple, set, str):
+        return TYPES[name](args[0])
     raise NoLiteral(name)
 
 # %% ../../nbs/isolation/comparisons.ipynb #906b2c1b
 BUILTINS = frozenset(vars(builtins))
 
 def asks(node, nested=False) -> bool:
-    "Whether the program can be asked for an expression as it stands; `nested`: also if calls stand in its arguments."
+    """Whether the program can be asked for an expression as it stands;
+
+    `nested`: also if calls stand in its arguments."""
     while type(node) is not ast.Name:
         if type(node) is ast.Call: inner = [*node.args, *(k.value for k in node.keywords)]; node = node.func
         elif type(node) is ast.Subscript: inner = [node.slice]; node = node.value
@@ -81,13 +91,17 @@ def asks(node, nested=False) -> bool:
 
 def quiet(node, nested) -> bool: # binds nothing, and calls nothing but builtins, unless it may
     for n in ast.walk(node):
-        if isinstance(n, (ast.NamedExpr, ast.Lambda, ast.Await, ast.Yield, ast.YieldFrom)): return False   # a function stays where the test is
-        if type(n) is ast.Call and not nested and not (type(n.func) is ast.Name and n.func.id in BUILTINS): return False
+        # a function stays where the test is
+        if isinstance(n, (ast.NamedExpr, ast.Lambda, ast.Await, ast.Yield, ast.YieldFrom)): return False
+        if type(n) is ast.Call and not nested and not (type(n.func) is ast.Name and n.func.id in BUILTINS):
+            return False
     return True
 
 # %% ../../nbs/isolation/comparisons.ipynb #731d0e98
-AROUND = dict(len=len, sorted=sorted, set=set, list=list, tuple=tuple, abs=abs, round=round, bool=bool, sum=sum, max=max, min=min, str=str, int=int, float=float, type=type)
-COMPARED = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in"}
+AROUND = dict(len=len, sorted=sorted, set=set, list=list, tuple=tuple, abs=abs, round=round, bool=bool,
+              sum=sum, max=max, min=min, str=str, int=int, float=float, type=type)
+COMPARED = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+            ast.Is: "is", ast.IsNot: "is not", ast.In: "in", ast.NotIn: "not in"}
 
 class Unread(ValueError): "A test that is no call and comparison."
 
@@ -100,10 +114,13 @@ def term(node, asked, nested):
     except NoLiteral: pass
     if type(node) is ast.Call and type(node.func) is ast.Name and not node.keywords and node.args:
         name, more = node.func.id, node.args[1:]
-        if name in AROUND and len(more) <= (name == "round"): return ("call", name, term(node.args[0], asked, nested), tuple(map(literal, more)))
-        if name == "isinstance" and len(more) == 1: return ("isinstance", term(node.args[0], asked, nested), of_types(more[0]))
+        if name in AROUND and len(more) <= (name == "round"):
+            return ("call", name, term(node.args[0], asked, nested), tuple(map(literal, more)))
+        if name == "isinstance" and len(more) == 1:
+            return ("isinstance", term(node.args[0], asked, nested), of_types(more[0]))
     if type(node) is ast.BinOp and type(node.op) in (ast.Add, ast.Sub):
-        return ("+" if type(node.op) is ast.Add else "-", term(node.left, asked, nested), term(node.right, asked, nested))
+        return ("+" if type(node.op) is ast.Add else "-", term(node.left, asked, nested),
+                term(node.right, asked, nested))
     raise Unread(type(node).__name__)
 
 def of_types(node):
@@ -115,7 +132,8 @@ def of_types(node):
 def condition(node, asked):
     "What an `assert` asserts, of the expressions that are added to `asked`."
     if type(node) is ast.UnaryOp and type(node.op) is ast.Not: return ("not", condition(node.operand, asked))
-    if type(node) is ast.BoolOp: return ("and" if type(node.op) is ast.And else "or", [condition(n, asked) for n in node.values])
+    if type(node) is ast.BoolOp:
+        return ("and" if type(node.op) is ast.And else "or", [condition(n, asked) for n in node.values])
     if type(node) is not ast.Compare: return ("true", term(node, asked, False))
     sides = [node.left, *node.comparators]
     nested = not any(map(yes_or_no, sides))
@@ -130,7 +148,9 @@ def plain_call(node):
 
 def expected_bytes(wanted):
     "Of `f(...) == literal`: how the literal would come across; a nan is not equal to itself."
-    if not wanted or wanted[0] != "chain" or wanted[1] != ["=="] or wanted[2][0][0] != "it" or wanted[2][1][0] != "lit": return None
+    if (not wanted or wanted[0] != "chain" or wanted[1] != ["=="] or wanted[2][0][0] != "it"
+        or wanted[2][1][0] != "lit"):
+        return None
     value = wanted[2][1][1]
     return border.pack(value) if border.plain(value) and value == value and "nan" not in repr(value) else None
 
@@ -138,7 +158,9 @@ def expected_bytes(wanted):
 @dataclass(frozen=True)
 class Comparison:
     "A test taken apart."
-    asked: tuple      # expressions to ask the program for: source, and name and arguments if it is a call of a name with nothing but literals
+    # expressions to ask the program for: source, and name and arguments if it is a call of a name with
+    # nothing but literals
+    asked: tuple
     condition: tuple  # of their values; None: the first only has to come back
     data: bytes = None  # the expected value as it would come across, where equal bytes suffice
 
@@ -148,7 +170,8 @@ def read_test(test: str) -> Comparison | None: # source
     if found is None or len(found.body) != 1: return None
     statement, asked = found.body[0], []
     try:
-        if type(statement) is ast.Expr and type(statement.value) is ast.Call and asks(statement.value, True): wanted, asked = None, [statement.value]
+        if type(statement) is ast.Expr and type(statement.value) is ast.Call and asks(statement.value, True):
+            wanted, asked = None, [statement.value]
         elif type(statement) is ast.Assert: wanted = condition(statement.test, asked)
         else: return None
     except (NoLiteral, Unread): return None
@@ -177,9 +200,11 @@ def compare(op, left, right, said): # `said`: the test says one of them
     if op in ("==", "!="): return bool(left == right) if op == "==" else bool(left != right)
     if op in ("is", "is not"):
         if not said: raise Abroad
-        return (left is right or type(left) is type(right) and type(left) in (bool, int, str) and left == right) == (op == "is")
+        return (left is right or type(left) is type(right) and type(left) in (bool, int, str)
+                and left == right) == (op == "is")
     if op in ("in", "not in"): return (left in right) == (op == "in")
-    return bool(left < right if op == "<" else left <= right if op == "<=" else left > right if op == ">" else left >= right)
+    return bool(left < right if op == "<" else left <= right if op == "<=" else left > right if op == ">"
+                else left >= right)
 
 # %% ../../nbs/isolation/comparisons.ipynb #2e58ab73
 class Abroad(Exception): "The value is no data, and the test wants more of it than to be equal."
@@ -194,6 +219,8 @@ def holds(wanted, fetch) -> bool:
     left = valued(wanted[2][0], fetch)
     for op, side in zip(wanted[1], wanted[2][1:], strict=True):
         right = valued(side, fetch)
-        if not compare(op, left, right, "it" in (wanted[2][0][0], side[0]) and "lit" in (wanted[2][0][0], side[0])): return False
+        if not compare(op, left, right,
+                       "it" in (wanted[2][0][0], side[0]) and "lit" in (wanted[2][0][0], side[0])):
+            return False
         left = right
     return True

@@ -29,19 +29,19 @@ CALLS = dict(
             getsid=124 rt_sigpending=127 sigaltstack=131 statfs=137 fstatfs=138 gettid=186 time=201 futex=202 sched_getaffinity=204
             getdents64=217 restart_syscall=219 clock_gettime=228 clock_getres=229 clock_nanosleep=230 exit_group=231 newfstatat=262
             readlinkat=267 faccessat=269 pselect6=270 ppoll=271 set_robust_list=273 dup3=292 pipe2=293 getcpu=309 getrandom=318 membarrier=324
-            statx=332 rseq=334 faccessat2=439""",
+            statx=332 rseq=334 faccessat2=439""",  # noqa: E501
         server="sendmsg=46 recvmsg=47 clone=56 wait4=61 setpgid=109 prctl=157 prlimit64=302 pidfd_open=434",
-        talk="recvfrom=45 shutdown=48 setsockopt=54 getsockopt=55 epoll_wait=232 epoll_ctl=233 epoll_pwait=281 eventfd2=290 epoll_create1=291",
+        talk="recvfrom=45 shutdown=48 setsockopt=54 getsockopt=55 epoll_wait=232 epoll_ctl=233 epoll_pwait=281 eventfd2=290 epoll_create1=291",  # noqa: E501
         files="""
             pwrite64=18 sendfile=40 flock=73 fsync=74 fdatasync=75 ftruncate=77 chdir=80 fchdir=81 rename=82 mkdir=83 rmdir=84 link=86
             unlink=87 symlink=88 umask=95 fadvise64=221 mkdirat=258 unlinkat=263 renameat=264 linkat=265 symlinkat=266 fallocate=285
-            renameat2=316 copy_file_range=326""",
+            renameat2=316 copy_file_range=326""",  # noqa: E501
         modes="chmod=90 fchmod=91 fchmodat=268",
         idle="chown=92 fchown=93 lchown=94 utime=132 utimes=235 fchownat=260 utimensat=280",
         extended="getxattr=191 lgetxattr=192 fgetxattr=193 listxattr=194 llistxattr=195 flistxattr=196",
         processes="""
             fork=57 vfork=58 execve=59 getgroups=115 getresuid=118 getresgid=120 rt_sigsuspend=130 getpriority=140
-            sched_getparam=143 sched_getscheduler=145 arch_prctl=158 set_tid_address=218 waitid=247 get_robust_list=274 execveat=322"""),
+            sched_getparam=143 sched_getscheduler=145 arch_prctl=158 set_tid_address=218 waitid=247 get_robust_list=274 execveat=322"""),  # noqa: E501
     aarch64=dict(
         pure="""
             getcwd=17 dup=23 dup3=24 fcntl=25 statfs=43 fstatfs=44 faccessat=48 close=57 pipe2=59 getdents64=61 lseek=62 read=63 write=64
@@ -50,33 +50,36 @@ CALLS = dict(
             sched_getaffinity=123 sched_yield=124 restart_syscall=128 sigaltstack=132 rt_sigaction=134 rt_sigprocmask=135 rt_sigpending=136 rt_sigreturn=139
             times=153 getpgid=155 getsid=156 uname=160 getrlimit=163 getrusage=165 getcpu=168 gettimeofday=169 getpid=172 getppid=173 getuid=174
             geteuid=175 getgid=176 getegid=177 gettid=178 sysinfo=179 brk=214 munmap=215 mremap=216 mmap=222 mprotect=226 msync=227 mincore=232
-            madvise=233 getrandom=278 membarrier=283 statx=291 rseq=293 faccessat2=439""",
-        server="setpgid=154 prctl=167 sendmsg=211 recvmsg=212 clone=220 wait4=260 prlimit64=261 pidfd_open=434",
-        talk="eventfd2=19 epoll_create1=20 epoll_ctl=21 epoll_pwait=22 recvfrom=207 setsockopt=208 getsockopt=209 shutdown=210",
+            madvise=233 getrandom=278 membarrier=283 statx=291 rseq=293 faccessat2=439""",  # noqa: E501
+        server="setpgid=154 prctl=167 sendmsg=211 recvmsg=212 clone=220 wait4=260 prlimit64=261 pidfd_open=434",  # noqa: E501
+        talk="eventfd2=19 epoll_create1=20 epoll_ctl=21 epoll_pwait=22 recvfrom=207 setsockopt=208 getsockopt=209 shutdown=210",  # noqa: E501
         files="""
             flock=32 mkdirat=34 unlinkat=35 symlinkat=36 linkat=37 renameat=38 ftruncate=46 fallocate=47 chdir=49 fchdir=50 pwrite64=68
-            sendfile=71 fsync=82 fdatasync=83 umask=166 fadvise64=223 renameat2=276 copy_file_range=285""",
+            sendfile=71 fsync=82 fdatasync=83 umask=166 fadvise64=223 renameat2=276 copy_file_range=285""",  # noqa: E501
         modes="fchmod=52 fchmodat=53",
         idle="fchownat=54 fchown=55 utimensat=88",
         extended="getxattr=8 lgetxattr=9 fgetxattr=10 listxattr=11 llistxattr=12 flistxattr=13",
         processes="""
             waitid=95 set_tid_address=96 get_robust_list=100 sched_getscheduler=120
             sched_getparam=121 rt_sigsuspend=133 getpriority=141 getresuid=148 getresgid=150 getgroups=158 execve=221
-            execveat=281"""))
+            execveat=281"""))  # noqa: E501
 
 # %% ../../nbs/isolation/containment.ipynb #ea2d5327
 MACHINE = platform.machine()
 EPERM, EACCES, ENOTTY, ENOSYS, ENOTSUP, FIONBIO = 1, 13, 25, 38, 95, 0x5421
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# number of the architecture; open calls with the place of their flags; kill and tgkill; ioctl; clone3 and openat2; socketpair; sendto
-ARCH = dict(x86_64=(0xC000003E, {2: 1, 257: 2}, (62, 234), 16, (435, 437), 53, 44), aarch64=(0xC00000B7, {56: 2}, (129, 131), 29, (435, 437), 199, 206))
+# number of the architecture; open calls with the place of their flags; kill and tgkill; ioctl; clone3 and
+# openat2; socketpair; sendto
+ARCH = dict(x86_64=(0xC000003E, {2: 1, 257: 2}, (62, 234), 16, (435, 437), 53, 44),
+            aarch64=(0xC00000B7, {56: 2}, (129, 131), 29, (435, 437), 199, 206))
 
 def op(code, k, yes=0, no=0): return struct.pack("<HBBI", code, yes, no, k)
 def load(at): return op(0x20, at)
 def answer(errno=None): return op(0x06, 0x7FFF0000 if errno is None else 0x50000 | errno)
 def either(values, yes, no): return b"".join(op(0x15, v, 0, 1) + yes for v in values) + no
 def if_any(at, bits, yes, no): return load(at) + op(0x45, bits, 0, len(yes) // 8) + yes + no
-def calls_of(machine, *groups): return {n: int(i) for g in groups for n, i in (w.split("=") for w in CALLS[machine][g].split())}
+def calls_of(machine, *groups):
+    return {n: int(i) for g in groups for n, i in (w.split("=") for w in CALLS[machine][g].split())}
 LOW = [16 + 8 * i for i in range(6)]   # the lower halves of a call's six arguments
 
 # %% ../../nbs/isolation/containment.ipynb #8b45d193
@@ -110,17 +113,26 @@ def own_limits(): # prlimit64 for reading its own limits: no process is named, a
 def seccomp_filter(profile: str = "pure", machine: str = MACHINE, also: dict | None = None,
                    writes: bool = False # files may be opened for writing, since something else guards them
                   ) -> bytes:
-    "The seccomp program (bytes, 8 for an instruction) of a server: what it and its programs need, and `also`, `{call: instructions}`, nothing else."
+    """The seccomp program (bytes, 8 for an instruction) of a server: what it and its programs need, and
+    `also`, `{call: instructions}`, nothing else."""
     arch, opens, kills, ioctl, absent, pair, send = ARCH[machine]
     yes, no, files = answer(), answer(EPERM), profile != "pure"
-    groups = ["pure", "server", "talk"] + ["files"] * files + ["processes", "modes"] * (profile == "compilers")   # a linker makes its output executable
-    idle = calls_of(machine, "idle", "modes").values() if files else ()   # changing modes and times: "done", and nothing happens
-    extended = dict.fromkeys(calls_of(machine, "extended").values(), answer(ENOTSUP)) if files else {}   # copying a file asks for these
-    rules = extended | dict.fromkeys(idle, answer(0)) | dict.fromkeys(calls_of(machine, *groups).values(), yes) | dict.fromkeys(kills, yes)
+    # a linker makes its output executable
+    groups = (["pure", "server", "talk"] + ["files"] * files
+              + ["processes", "modes"] * (profile == "compilers"))
+    # changing modes and times: "done", and nothing happens
+    idle = calls_of(machine, "idle", "modes").values() if files else ()
+    # copying a file asks for these
+    extended = dict.fromkeys(calls_of(machine, "extended").values(), answer(ENOTSUP)) if files else {}
+    rules = (extended | dict.fromkeys(idle, answer(0))
+             | dict.fromkeys(calls_of(machine, *groups).values(), yes) | dict.fromkeys(kills, yes))
     rules |= {n: yes if files or writes else to_read(at) for n, at in opens.items()}
-    rules |= {pair: load(LOW[0]) + either([1], yes, no), send: if_any(LOW[4], -1 & 0xFFFFFFFF, no, if_any(LOW[4] + 4, -1 & 0xFFFFFFFF, no, yes))}   # of Unix's kind; to nobody else
+    # of Unix's kind; to nobody else
+    rules |= {pair: load(LOW[0]) + either([1], yes, no),
+              send: if_any(LOW[4], -1 & 0xFFFFFFFF, no, if_any(LOW[4] + 4, -1 & 0xFFFFFFFF, no, yes))}
     rules |= {n: answer(ENOSYS) for n in absent} | {ioctl: waiting()} | (also or {})
-    rules[calls_of(machine, "pure")["fcntl"]] = load(LOW[1]) + either((0, 1, 2, 3, 4, 1030) + (5, 6, 7) * files, yes, no)
+    rules[calls_of(machine, "pure")["fcntl"]] = (load(LOW[1])
+                                                 + either((0, 1, 2, 3, 4, 1030) + (5, 6, 7) * files, yes, no))
     return by_number(rules, arch, no)
 
 def child_filter(pid: int, profile: str = "pure", machine: str = MACHINE) -> bytes:
@@ -134,7 +146,8 @@ def child_filter(pid: int, profile: str = "pure", machine: str = MACHINE) -> byt
         rules[calls["prctl"]] = load(LOW[0]) + either([15], yes, no)   # naming a thread
         del rules[calls["wait4"]]
     kill, tgkill = ARCH[machine][2]
-    own = op(0x15, kill, 1, 0) + op(0x15, tgkill, 0, 4) + load(LOW[0]) + either([pid], yes, no)   # signals to itself
+    # signals to itself
+    own = op(0x15, kill, 1, 0) + op(0x15, tgkill, 0, 4) + load(LOW[0]) + either([pid], yes, no)
     return load(0) + b"".join(op(0x15, n, 0, len(r) // 8) + r for n, r in rules.items()) + own + yes
 
 # %% ../../nbs/isolation/containment.ipynb #27db3a32
@@ -175,7 +188,8 @@ def rights_of(profile, packages):
     rights |= {"/dev/urandom": 4, "/etc/localtime": 4, "/etc/mime.types": 4}
     if profile == "compilers":
         rights |= dict.fromkeys(["/usr/include", "/usr/share", "/usr/local", "/etc/alternatives"], READ)
-        rights |= dict.fromkeys(["/bin", "/usr/bin", "/usr/lib", "/lib", "/lib64", "/usr/libexec", "/usr/local", sys.base_prefix], READ | RUN)
+        rights |= dict.fromkeys(["/bin", "/usr/bin", "/usr/lib", "/lib", "/lib64", "/usr/libexec",
+                                 "/usr/local", sys.base_prefix], READ | RUN)
     return rights
 
 # %% ../../nbs/isolation/containment.ipynb #f84f2760
@@ -216,7 +230,10 @@ def become_nobody(libc, paths):
     except OSError: pass
 
 def namespaces(libc, disk):
-    "Enter new namespaces; `disk`, where there is one, is a view of the disk of their own. Returns whether the kernel granted them."
+    """Enter new namespaces;
+
+    `disk`, where there is one, is a view of the disk of their own. Returns whether the kernel granted
+    them."""
     user, group = os.geteuid(), os.getegid()
     if libc.unshare(0x10000000 | 0x40000000 | 0x08000000 | (0x20000 if disk else 0)): return False
     for file, line in dict(setgroups="deny", uid_map=f"65534 {user} 1", gid_map=f"65534 {group} 1").items():
@@ -226,23 +243,31 @@ def namespaces(libc, disk):
 
 def disk(libc, scratch, size):
     "A folder in memory at `scratch`, everything else read-only."
-    if libc.mount(b"tmpfs", scratch, b"tmpfs", 6, f"size={size}m,nr_inodes=8192,mode=700".encode()): return False
+    if libc.mount(b"tmpfs", scratch, b"tmpfs", 6, f"size={size}m,nr_inodes=8192,mode=700".encode()):
+        return False
     closed, opened = struct.pack("<QQQQ", 1, 0, 0, 0), struct.pack("<QQQQ", 0, 1, 0, 0)
-    return not any(libc.syscall(442, -100, path, flag, attributes, 32)   # mount_setattr; first with all that is below
+    return not any(libc.syscall(
+            # mount_setattr; first with all that is below
+            442, -100, path, flag, attributes, 32)
                    for path, flag, attributes in ((b"/", 0x8000, closed), (scratch, 0, opened)))
 
 def new_root(libc, place, paths, scratch, size):
-    "Make a root in memory, over the folder `place`, in which only `paths` exist, read-only, and the folder `scratch` of `size` MiB, if any; enter it."
+    """Make a root in memory, over the folder `place`, in which only `paths` exist, read-only, and the folder
+    `scratch` of `size` MiB, if any; enter it."""
     root = place.encode()
     if libc.mount(b"tmpfs", root, b"tmpfs", 6, b"size=4m,mode=755"): return False
     for path in sorted(filter(os.path.exists, paths)):
         if not bound(libc, path, place): return False
     if scratch:
         os.makedirs(place + scratch, exist_ok=True)
-        if libc.mount(b"tmpfs", (place + scratch).encode(), b"tmpfs", 6, f"size={size}m,nr_inodes=8192,mode=700".encode()): return False
+        if libc.mount(b"tmpfs", (place + scratch).encode(), b"tmpfs", 6,
+                      f"size={size}m,nr_inodes=8192,mode=700".encode()):
+            return False
     closed, opened = struct.pack("<QQQQ", 1, 0, 0, 0), struct.pack("<QQQQ", 0, 1, 0, 0)
-    for path, flag, attributes in ((root, 0x8000, closed), *([((place + scratch).encode(), 0, opened)] if scratch else [])):
-        if libc.syscall(442, -100, path, flag, attributes, 32): return False   # mount_setattr; first with all that is below
+    for path, flag, attributes in ((root, 0x8000, closed),
+                                   *([((place + scratch).encode(), 0, opened)] if scratch else [])):
+        # mount_setattr; first with all that is below
+        if libc.syscall(442, -100, path, flag, attributes, 32): return False
     os.chdir(place)
     return libc.chroot(b".") == 0
 
@@ -258,7 +283,9 @@ def bound(libc, path, place):
             return bound(libc, os.path.normpath(os.path.join(at or "/", link, *parts[i + 1:])), place)
         at = step
     where = place + at
-    if os.path.lexists(where) and (os.path.ismount(where) or not os.path.isdir(where) or os.listdir(where)): return True   # it lies in a folder that is there already
+    # it lies in a folder that is there already
+    if os.path.lexists(where) and (os.path.ismount(where) or not os.path.isdir(where) or os.listdir(where)):
+        return True
     os.makedirs(where if os.path.isdir(at) else os.path.dirname(where), exist_ok=True)
     if not os.path.isdir(at): Path(where).touch()
     return libc.mount(at.encode(), where.encode(), None, 0x1000 | 0x4000, None) == 0
@@ -266,7 +293,8 @@ def bound(libc, path, place):
 def place(paths):
     "A folder to put another over, none in which a library lies."
     for folder in ("/tmp", "/var/tmp", "/mnt", "/srv"):
-        if os.path.isdir(folder) and not any(os.path.realpath(p).startswith(folder + "/") for p in paths): return folder
+        if os.path.isdir(folder) and not any(os.path.realpath(p).startswith(folder + "/") for p in paths):
+            return folder
 
 # %% ../../nbs/isolation/containment.ipynb #01b8ce5c
 def set_limits(**wanted: int) -> None:
@@ -295,7 +323,8 @@ def own_folder():
 
 # %% ../../nbs/isolation/containment.ipynb #c7981c4c
 class Kernel:
-    "What this kernel offers for containment: what a server does once, and what is left for each of its children."
+    """What this kernel offers for containment: what a server does once, and what is left for each of its
+    children."""
     def __init__(self, profile: str, level: str | None):
         self.profile, self.server, self.prctl, self.size = profile, os.getpid(), None, 0
         self.namespaces = self.root = self.landlock = self.seccomp = 0
@@ -307,14 +336,17 @@ class Kernel:
         self.prctl = self.libc.prctl
 
     def confine_server(self, packages: list, tools: list | tuple = (), also: dict | None = None):
-        "Everything that can be done before the first child; `tools` may be executed, `also` goes to the filter. Returns the scratch folder."
+        """Everything that can be done before the first child;
+
+        `tools` may be executed, `also` goes to the filter. Returns the scratch folder."""
         files, size = self.profile != "pure", dict(pure=0, scientific=64, compilers=256)[self.profile]
         rights = rights_of(self.profile, packages) | dict.fromkeys(tools, READ | RUN)
         over = place([*sys.path, sys.base_prefix, *tools])
         scratch = (over if self.profile == "compilers" else "/tmp") if files else None
         self.size = address_space()   # while the kernel still tells
         def view():
-            if self.profile == "compilers": return disk(self.libc, scratch.encode(), size)   # its programs look for themselves in /proc
+            # its programs look for themselves in /proc
+            if self.profile == "compilers": return disk(self.libc, scratch.encode(), size)
             try: self.root = new_root(self.libc, over, rights, scratch, size)
             except OSError: self.root = False
             return self.root or not files
@@ -332,7 +364,8 @@ class Kernel:
         if files:
             os.chdir(scratch)
             os.environ.update(HOME=scratch, TMPDIR=scratch)
-            if "tempfile" in sys.modules: sys.modules["tempfile"].tempdir = None   # a library imported before may have looked for one
+            # a library imported before may have looked for one
+            if "tempfile" in sys.modules: sys.modules["tempfile"].tempdir = None
         self.single = self.seccomp and not files   # children cannot have children
         self.confine_child, self.bounds = confiner(self)
         return scratch
@@ -356,12 +389,14 @@ def filtering(program: bytes) -> tuple:
 
 # %% ../../nbs/isolation/containment.ipynb #b8852e60
 def confiner(kernel):
-    "Function that confines a fresh child within bounds and says whether it could, and the function that makes these of bytes of memory and seconds of CPU time."
+    """Function that confines a fresh child within bounds and says whether it could, and the function that
+    makes these of bytes of memory and seconds of CPU time."""
     process, parent, group, leave, limit = os.getpid, os.getppid, os.setpgid, os._exit, resource.setrlimit
     space, cpu_time, processes = which = resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_NPROC
     most_space, most_cpu, most_processes = map(ceiling, which)
     wanted = 0 if kernel.profile == "pure" else 64 if kernel.namespaces else most_processes
-    prctl, single, server, size, put = kernel.prctl, kernel.single, kernel.server, kernel.size, struct.Struct("<I").pack_into
+    prctl, single, server, size, put = (kernel.prctl, kernel.single, kernel.server, kernel.size,
+                                        struct.Struct("<I").pack_into)
     call, program = filtering(child_filter(NOBODY, kernel.profile)) if kernel.seccomp else (None, None)
     hole = program and program.raw.index(struct.pack("<I", NOBODY))
     def bounds(memory, cpu): return (min(size + memory, most_space),) * 2, (min(int(cpu), most_cpu),) * 2

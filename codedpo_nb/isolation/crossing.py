@@ -30,20 +30,26 @@ def split(text, opening="([{<", closing=")]}>"):
     return [piece.strip() for piece in pieces if piece.strip()]
 
 # %% ../../nbs/isolation/crossing.ipynb #93380043
-_HEADS = dict(js=r"(?:const|let|var|function\*?|async\s+function)\s+{0}\b", go=r"func\s+{0}\s*\(", rust=r"(?:pub(?:\([^)]*\))?\s+)?fn\s+{0}\s*[<(]",
+_HEADS = dict(js=r"(?:const|let|var|function\*?|async\s+function)\s+{0}\b", go=r"func\s+{0}\s*\(",
+              rust=r"(?:pub(?:\([^)]*\))?\s+)?fn\s+{0}\s*[<(]",
               java=r"[^\n;{{}}=]*?\s{0}\s*\(", cpp=r"[^\n;{{}}=]*?[\s&*>]{0}\s*\(")
 
 def head(row): # with `prompt`, `entry_point` and `language`
-    "The head of the asked function: what stands `before` it, its `result` type and its `given` parameters as text."
+    """The head of the asked function: what stands `before` it, its `result` type and its `given` parameters
+    as text."""
     code, name = uncommented(row["prompt"]), re.escape(row["entry_point"])
     found = list(re.finditer(rf"(?m)^[ \t]*{_HEADS[row['language']].format(name)}", code))
-    if not found: raise ValueError(f"{row.get('task_id', 'a row')}: its prompt has no head of the function {row['entry_point']!r}")
+    if not found:
+        raise ValueError(f"{row.get('task_id', 'a row')}: its prompt has no head of the function "
+                         f"{row['entry_point']!r}")
     if row["language"] == "js": return SimpleNamespace(before=code[:found[-1].start()])
     whole = code[found[-1].start():]
     start = whole.index("(", re.search(rf"\b{name}\b", whole).end())
     end = next((i for i in range(start, len(whole)) if _balance(whole[start:i + 1]) == 0), len(whole))
-    return SimpleNamespace(before=code[:found[-1].start()], result=whole[:start].rpartition(row["entry_point"])[0].strip(),
-                           between=whole[:start].rpartition(row["entry_point"])[2], given=whole[start + 1:end],
+    return SimpleNamespace(before=code[:found[-1].start()],
+                           result=whole[:start].rpartition(row["entry_point"])[0].strip(),
+                           between=whole[:start].rpartition(row["entry_point"])[2],
+                           given=whole[start + 1:end],
                            rest=re.match(r"(?:[^\n{]|\{\s*\})*", whole[end + 1:])[0].strip())
 
 def _balance(text): return text.count("(") - text.count(")")
@@ -52,7 +58,8 @@ def _balance(text): return text.count("(") - text.count(")")
 _LITERAL = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\\n])\'|/\*.*?(?:\*/|\Z)|//[^\n]*', re.S)
 
 def without_main(code, pattern):
-    "C++ or Rust code without its `main`, which is there for show; one that does not end goes with all that follows."
+    """C++ or Rust code without its `main`, which is there for show; one that does not end goes with all that
+    follows."""
     while found := re.search(pattern, masked := _LITERAL.sub(lambda t: re.sub(r"[^\n]", " ", t[0]), code)):
         depth, end = 0, found.end()
         while end < len(code) and (depth or masked[end - 1] != "}"):
@@ -61,27 +68,35 @@ def without_main(code, pattern):
         code = code[:found.start()] + code[end:]
     return code
 
-_MAIN_CPP, _MAIN_RUST = r"(?m)^[ \t]*(?:int|void|auto)\s+main\s*\([^{;]*(?=\{)", r"(?m)^[ \t]*(?:pub\s+)?fn\s+main\s*\(\s*\)[^{;]*(?=\{)"
+_MAIN_CPP, _MAIN_RUST = (r"(?m)^[ \t]*(?:int|void|auto)\s+main\s*\([^{;]*(?=\{)",
+                         r"(?m)^[ \t]*(?:pub\s+)?fn\s+main\s*\(\s*\)[^{;]*(?=\{)")
 
 # %% ../../nbs/isolation/crossing.ipynb #4f3b8bbf
-_IMPORTS = dict(js="(?!)", go=r"(?ms)^import[ \t]*\(.*?\)|^import .*?$", rust=r"(?m)^[ \t]*use .*?;[ \t]*$", cpp=r"(?m)^[ \t]*(#.*|using namespace .*)$")
-_NAMES = dict(js=r"(?m)^(?:const|let|var|function)\s+(\w+)", go=r"(?m)^(?:func|type|var|const)\s+(\w+)", rust=r"\b(?:fn|struct|enum|trait|type|const|static)\s+(\w+)",
+_IMPORTS = dict(js="(?!)", go=r"(?ms)^import[ \t]*\(.*?\)|^import .*?$", rust=r"(?m)^[ \t]*use .*?;[ \t]*$",
+                cpp=r"(?m)^[ \t]*(#.*|using namespace .*)$")
+_NAMES = dict(js=r"(?m)^(?:const|let|var|function)\s+(\w+)", go=r"(?m)^(?:func|type|var|const)\s+(\w+)",
+              rust=r"\b(?:fn|struct|enum|trait|type|const|static)\s+(\w+)",
               cpp=r"\b(\w+)\s*\([^;{}()]*\)\s*\{|typedef\s[^;]*?(\w+)\s*;")
 
 def helpers(row, text):
     "What the prompt defines before the asked function, empty if the answer defines any of it itself."
     before = re.sub(_IMPORTS[row["language"]], "", without_main(head(row).before, _MAIN_RUST)).strip()
-    names = {n for found in re.findall(_NAMES[row["language"]], before) for n in ([found] if isinstance(found, str) else found) if n}
+    names = {n for found in re.findall(_NAMES[row["language"]], before)
+             for n in ([found] if isinstance(found, str) else found) if n}
     own = uncommented(text)
-    return "" if not before or any(re.search(_defines(row["language"], n), own) for n in names) else before + "\n"
+    return ("" if not before or any(re.search(_defines(row["language"], n), own) for n in names) else before
+            + "\n")
 
 def _defines(language, name):
-    return {"cpp": rf"\b{name}\s*\([^;{{}}()]*\)\s*\{{|typedef\s[^;]*\b{name}\s*;", "js": rf"(?m)^(const|let|var|function)\s+{name}\b",
-            "go": rf"\b(func|type|var|const)\s+{name}\b", "rust": rf"\b(fn|struct|enum|trait|type|const|static)\s+{name}\b"}[language]
+    return {"cpp": rf"\b{name}\s*\([^;{{}}()]*\)\s*\{{|typedef\s[^;]*\b{name}\s*;",
+            "js": rf"(?m)^(const|let|var|function)\s+{name}\b",
+            "go": rf"\b(func|type|var|const)\s+{name}\b",
+            "rust": rf"\b(fn|struct|enum|trait|type|const|static)\s+{name}\b"}[language]
 
 # %% ../../nbs/isolation/crossing.ipynb #fdeb6c7f
 def _named(given): # "vector<int> xs, int n" -> [("vector<int>", "xs"), ("int", "n")]
-    pairs = [re.fullmatch(r"(.*?[\s&*>\]])\s*(\w+)((?:\s*\[\w*\])*)(?:\s*=.*)?", piece, re.S) for piece in split(given)]
+    pairs = [re.fullmatch(r"(.*?[\s&*>\]])\s*(\w+)((?:\s*\[\w*\])*)(?:\s*=.*)?", piece, re.S)
+             for piece in split(given)]
     return [(re.sub(r"^(?:final\s+)+", "", p[1].strip()) + p[3].strip(), p[2]) for p in pairs if p]
 
 # %% ../../nbs/isolation/crossing.ipynb #e3dd5a8c
@@ -110,7 +125,7 @@ exports.compile = (file, names) => {
 };
 exports.write = writeSync;
 exports.leave = leave;
-"""
+"""  # noqa: E501
 _ANSWER_JS = """
 'use strict';
 const { receive, send, compile } = require('./wire.js'), { createRequire } = require('module'), path = require('path'), file = process.argv[2];
@@ -118,18 +133,19 @@ const run = compile(file, ['exports', 'require', 'module', '__filename', '__dirn
 process.argv.splice(1, 1);
 const answer = run.call(module_.exports, module_.exports, createRequire(file), module_, file, path.dirname(file));
 for (;;) send(answer(...receive()));
-"""
+"""  # noqa: E501
 _TESTS_JS = """
 'use strict';
 const { receive, send, compile, write, leave } = require('./wire.js'), file = process.argv[2];
 console.assert = (good, ...said) => { if (!good) { write(2, 'Assertion failed ' + said.join(' ')); leave(1); } };
 const ask = (...given) => { try { send(given); return receive(); } catch (problem) { leave(75); } };
 compile(file, ['require', 'codedpo_ask'])(require, ask);
-"""
+"""  # noqa: E501
 
 def _js(row, text):
     name = row["entry_point"]
-    return dict(answer=f"{helpers(row, text)}{text}\n;return {name};\n", tests=f"const {name} = (...given) => codedpo_ask(...given);\n{head(row).before}\n{row['test']}")
+    return dict(answer=f"{helpers(row, text)}{text}\n;return {name};\n", tests=f"const {name} = (...given) "
+                f"=> codedpo_ask(...given);\n{head(row).before}\n{row['test']}")
 
 # %% ../../nbs/isolation/crossing.ipynb #5460e9ec
 _WIRE_JAVA = """
@@ -220,7 +236,7 @@ public class Wire {
         } catch (IOException | RuntimeException problem) { Runtime.getRuntime().halt(75); return null; }
     }
 }
-"""
+"""  # noqa: E501
 _ANSWER_JAVA = """
 package codedpo;
 import java.io.*; import java.lang.reflect.*; import java.util.List;
@@ -240,7 +256,7 @@ public class Answer {
         } catch (InvocationTargetException | ExceptionInInitializerError problem) { throw problem.getCause(); }
     }
 }
-"""
+"""  # noqa: E501
 _TESTS_JAVA = """
 package codedpo;
 public class Tests {
@@ -258,12 +274,27 @@ def _java(row, text):
     result, given = re.sub(r"\b(public|private|protected|static|final)\s+", "", f.result), _named(f.given)
     imports, opening, helpers = f.before.partition("class Solution {")
     values = ", ".join(f"({kind}) given[{i}]" for i, (kind, _) in enumerate(given))
-    asked = f"codedpo.Wire.ask({', '.join(['new Object[0]'] * (not given) + [('(Object) ' if len(given) == 1 else '') + n for _, n in given])})"
-    wide = f"((Number) {asked}).{result}Value()" if result in ("long", "float", "double") else f"({result}) {asked}"
+    asked = (
+        
+           
+              
+                 
+                    
+                       
+                          
+                             
+                                
+                                   
+                                      
+                                         f"codedpo.Wire.ask({', '.join(['new Object[0]'] * (not given) + [('(Object) ' if len(given) == 1 else '') + n for _, n in given])})")  # noqa: E501
+    wide = (f"((Number) {asked}).{result}Value()" if result in ("long", "float", "double")
+            else f"({result}) {asked}")
     glue = f'{imports}\n@SuppressWarnings("all") class CodedpoGlue {{\n    static final Solution answer = new Solution();\n' \
-           f"    static Object call(Object[] given) throws Throwable {{ return answer.{name}({values}); }}\n}}\n"
-    stand_in = f"{imports}{opening}{helpers}\n    {f.result} {name}({f.given}) {f.rest} {{ return {wide}; }}\n}}\n"
-    return dict(answer=text.replace("public class Main {\n    }", "").strip() + "\n", glue=glue, tests=f"{stand_in}\n{row['test']}")
+           f"    static Object call(Object[] given) throws Throwable {{ return answer.{name}({values}); }}\n}}\n"  # noqa: E501
+    stand_in = (f"{imports}{opening}{helpers}\n    {f.result} {name}({f.given}) {f.rest} {{ return {wide}; "
+                f"}}\n}}\n")
+    return dict(answer=text.replace("public class Main {\n    }", "").strip() + "\n", glue=glue,
+                tests=f"{stand_in}\n{row['test']}")
 
 # %% ../../nbs/isolation/crossing.ipynb #2482f642
 _WIRE_H = """
@@ -367,7 +398,7 @@ namespace codedpo_wire {
     }
     template <class F> int serve(const F &f) { serve(f, &F::operator()); return 0; }
 }
-"""
+"""  # noqa: E501
 _WIRE_CPP = """
 #include <cerrno>
 #include <string>
@@ -399,10 +430,13 @@ namespace codedpo_wire {
 def _cpp(row, text):
     f, name = head(row), row["entry_point"]
     names = ", ".join(n for _, n in _named(f.given))
-    renamed = "#define strlen strlen_of_task\n" * (name == "strlen")   # its tests pass literals, for which C++ prefers the C library's strlen
-    serve = f"\n#undef main\nsigned main() {{ return codedpo_wire::serve([]({f.given}) -> {f.result} {{ return {name}({names}); }}); }}\n"
+    # its tests pass literals, for which C++ prefers the C library's strlen
+    renamed = "#define strlen strlen_of_task\n" * (name == "strlen")
+    serve = (f"\n#undef main\nsigned main() {{ return codedpo_wire::serve([]({f.given}) -> {f.result} {{ "
+             f"return {name}({names}); }}); }}\n")
     stand_in = f"{f.result} {name}({f.given}) {{ return codedpo_wire::ask<{f.result}>({names}); }}\n"
-    return dict(answer=helpers(row, text) + without_main(text, _MAIN_CPP) + serve, tests=renamed + f.before + stand_in + row["test"])
+    return dict(answer=helpers(row, text) + without_main(text, _MAIN_CPP) + serve,
+                tests=renamed + f.before + stand_in + row["test"])
 
 # %% ../../nbs/isolation/crossing.ipynb #f101f6fa
 _WIRE_RUST = """
@@ -495,7 +529,7 @@ macro_rules! anything { ($($n:literal $t:ty),*) => {
 } }
 anything!(0 i32, 1 f64, 2 String, 3 char, 4 bool, 5 &'static str, 6 i64, 7 u32, 8 u64, 9 usize, 10 f32, 11 u8, 12 i8, 13 Vec<i32>, 14 Vec<String>, 15 Vec<f64>, 16 Vec<Box<dyn Any>>);
 impl Put for Box<dyn Any> { fn put(&self, out: &mut Vec<u8>) { (**self).put(out) } }
-"""
+"""  # noqa: E501
 
 def _owned(kind): # the type that crosses for a parameter, and how the call takes it
     found = re.fullmatch(r"&\s*(?:'\w+\s+)?(mut\s+)?(.*)", kind, re.S)
@@ -507,7 +541,9 @@ def _owned(kind): # the type that crosses for a parameter, and how the call take
     return inner, f"&{mutable}{{}}"
 
 # %% ../../nbs/isolation/crossing.ipynb #1cb32f4c
-def _uses(f, text): return "".join(f"{line}\n" for line in map(str.strip, f.before.split("\n")) if line.startswith("use ") and line not in text)
+def _uses(f, text):
+    return "".join(f"{line}\n" for line in map(str.strip, f.before.split("\n")) if line.startswith("use ")
+                   and line not in text)
 
 def _rust(row, text):
     f, name = head(row), row["entry_point"]
@@ -524,7 +560,8 @@ def _rust(row, text):
     still = re.sub(r"&\s*(?:'\w+\s+)?str\b", "&'static str", result)
     stand_in = f"fn {name}{given_types} {{ ::codedpo_wire::Ask::new(){asked}.call::<{still}>() }}\n"
     text = without_main(text, _MAIN_RUST)
-    return dict(answer=f"#![no_main]\n{text}\n{_uses(f, text)}{helpers(row, text)}{glue}", tests=f"{without_main(f.before, _MAIN_RUST)}\n{stand_in}\n{row['test']}")
+    return dict(answer=f"#![no_main]\n{text}\n{_uses(f, text)}{helpers(row, text)}{glue}",
+                tests=f"{without_main(f.before, _MAIN_RUST)}\n{stand_in}\n{row['test']}")
 
 # %% ../../nbs/isolation/crossing.ipynb #027ea9d8
 _WIRE_GO = """package wire
@@ -703,33 +740,48 @@ func Ask(pointer interface{}) {
 		return results
 	}))
 }
-"""
+"""  # noqa: E501
 _GO = "math strings fmt strconv time bytes regexp sort math/rand crypto/md5".split()
-_IMPORT = re.compile(r'(?m)^import[ \t]*\(([^)]*)\)[ \t]*;?$|^import[ \t]+((?:[\w.]+[ \t]+)?"[^"\n]*")[ \t]*;?$')
+_IMPORT = re.compile(r'(?m)^import[ \t]*\(([^)]*)\)[ \t]*;?$|^import[ \t]+((?:[\w.]+[ \t]+)?"[^"\n]*")[ '
+                     r'\t]*;?$')
 
 def _lines(block): return [line.strip() for line in re.split(r"[\n;]", block) if line.strip()]
 def _names(code, path): return re.search(rf"(?<![\w.]){path.split('/')[-1]}\s*\.", code)
 
 def _go_file(package, code, offered):
-    "A Go file: `code` with its own imports, those of the `offered` that it does not use left out, and what it names without importing."
+    """A Go file:
+
+    `code` with its own imports, those of the `offered` that it does not use left out, and what it names
+    without importing."""
     imports = [line for found in _IMPORT.finditer(code) for line in _lines(found[1] or found[2])]
     body = re.sub(r"(?m)^[ \t]*package[ \t]+\w+[ \t]*;?$", "", _IMPORT.sub("", code))
     bare = re.sub(_TEXT, '""', uncommented(body))
-    kept = [line for line in dict.fromkeys(uncommented(i).strip() for i in imports) if line and (line.strip('"') not in offered or _names(bare, line.strip('"')))]
-    more = [p for p in dict.fromkeys([*offered, *_GO]) if f'"{p}"' not in kept and not any(line.endswith(f'"{p}"') or line.strip('"').endswith("/" + p.split("/")[-1]) for line in kept) and _names(bare, p)]
-    return f"package {package}\n" + "".join(f"import {line}\n" for line in kept + [f'"{p}"' for p in more]) + body
+    kept = [line for line in dict.fromkeys(uncommented(i).strip() for i in imports) if line
+            and (line.strip('"') not in offered or _names(bare, line.strip('"')))]
+    more = [p for p in dict.fromkeys([*offered, *_GO]) if f'"{p}"' not in kept
+            and
+            not any(line.endswith(f'"{p}"') or line.strip('"').endswith("/" + p.split("/")[-1])
+                    for line in kept) and _names(bare, p)]
+    return (f"package {package}\n" + "".join(f"import {line}\n" for line in kept + [f'"{p}"' for p in more])
+            + body)
 
 def _go(row, text):
     f, name = head(row), row["entry_point"]
-    offered = re.findall(r'"([^"\n]+)"', row["import"] + row["test_setup"] + "".join(found[0] for found in _IMPORT.finditer(row["prompt"])))
-    stand_in = f"{f.before}\nvar {name} func({f.given}) {f.rest}\nfunc init() {{ codedpo_wire.Ask(&{name}) }}\n"
+    offered = re.findall(r'"([^"\n]+)"',
+                         row["import"] + row["test_setup"]
+                         + "".join(found[0] for found in _IMPORT.finditer(row["prompt"])))
+    stand_in = (f"{f.before}\nvar {name} func({f.given}) {f.rest}\nfunc init() {{ codedpo_wire.Ask(&{name}) "
+                f"}}\n")
     tests = _go_file("main", f'import codedpo_wire "humanevalpack/wire"\n{stand_in}{row["test"]}\n', offered)
-    glue = f'package answer\nimport codedpo_wire "humanevalpack/wire"\nfunc CodedpoServe() {{ codedpo_wire.Serve({name}) }}\n'
+    glue = (f'package answer\nimport codedpo_wire "humanevalpack/wire"\nfunc CodedpoServe() {{ '
+            f'codedpo_wire.Serve({name}) }}\n')
     return dict(answer=_go_file("answer", f"{text}\n{helpers(row, text)}", offered), glue=glue, tests=tests)
 
 # %% ../../nbs/isolation/crossing.ipynb #8d0bb028
-WIRES = dict(js={"wire.js": _WIRE_JS, "answer.js": _ANSWER_JS, "tests.js": _TESTS_JS}, cpp={"wire.h": _WIRE_H, "wire.cpp": _WIRE_CPP}, rust={"codedpo_wire.rs": _WIRE_RUST},
-             java={"codedpo/Wire.java": _WIRE_JAVA, "codedpo/Answer.java": _ANSWER_JAVA, "codedpo/Tests.java": _TESTS_JAVA}, go={"wire/wire.go": _WIRE_GO})
+WIRES = dict(js={"wire.js": _WIRE_JS, "answer.js": _ANSWER_JS, "tests.js": _TESTS_JS},
+             cpp={"wire.h": _WIRE_H, "wire.cpp": _WIRE_CPP}, rust={"codedpo_wire.rs": _WIRE_RUST},
+             java={"codedpo/Wire.java": _WIRE_JAVA, "codedpo/Answer.java": _ANSWER_JAVA,
+                   "codedpo/Tests.java": _TESTS_JAVA}, go={"wire/wire.go": _WIRE_GO})
 
 def two_programs(row: dict, # of HumanEvalPack, with `language` other than Python
            text): # the answer, from `languages.complete`

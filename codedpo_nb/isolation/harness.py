@@ -47,7 +47,9 @@ def exactly(fd, n):
 _unread = [b""]   # of what a process was asked for
 
 def asked(fd) -> bytes:
-    "The next message to a child. A short one mostly comes in one piece, sometimes with the beginning of the next."
+    """The next message to a child.
+
+    A short one mostly comes in one piece, sometimes with the beginning of the next."""
     data = _unread[0] or os.read(fd, 4096)
     if len(data) < 4: data += exactly(fd, 4 - len(data))
     end = SIZE.unpack_from(data)[0] + 4
@@ -56,8 +58,10 @@ def asked(fd) -> bytes:
     return data[4:end]
 
 # %% ../../nbs/isolation/harness.ipynb #b08aaa30
-NAME, CLOCK, TIMER, PROF, SEED = type.__dict__["__name__"].__get__, time.thread_time, signal.setitimer, int(signal.ITIMER_PROF), random.seed
-_limit, _random = [1.0], [True]   # CPU seconds of an attempt; whether anybody says "random", so that the numbers have to start anew
+NAME, CLOCK, TIMER, PROF, SEED = (type.__dict__["__name__"].__get__, time.thread_time, signal.setitimer,
+                                  int(signal.ITIMER_PROF), random.seed)
+# CPU seconds of an attempt; whether anybody says "random", so that the numbers have to start anew
+_limit, _random = [1.0], [True]
 
 def named(error) -> bytes:
     "The verdict of an exception."
@@ -68,7 +72,8 @@ def attempt(do, *what):
     "`(verdict, data)` of a function of the harness that lets the program run."
     verdict, data, start = b"pass", b"", CLOCK()
     try:
-        TIMER(PROF, _limit[0])   # stays set: each attempt begins with a new one, and no time passes between them
+        # stays set: each attempt begins with a new one, and no time passes between them
+        TIMER(PROF, _limit[0])
         if _random[0]: SEED(0)
         data = do(*what)
     except AssertionError: verdict = b"fail"
@@ -76,7 +81,8 @@ def attempt(do, *what):
     except SystemExit: verdict = b"exit"
     except BaseException as caught:
         verdict = named(caught)
-        if type(caught) in (ImportError, ModuleNotFoundError) and type(caught.name) is str: data = caught.name.encode("utf-8", "replace")[:200]
+        if type(caught) in (ImportError, ModuleNotFoundError) and type(caught.name) is str:
+            data = caught.name.encode("utf-8", "replace")[:200]
     return (b"timeout", b"") if CLOCK() - start > _limit[0] else (verdict, data)
 
 _context = [None]   # of decimal numbers, as the program left it when it was loaded
@@ -88,7 +94,8 @@ def keep_context():
     decimal.setcontext(_context[0].copy())
 
 def load(source, scope): # bytes; the program's names
-    exec(compile(source.decode("utf-8", "surrogatepass").removeprefix("\ufeff"), "<solution>", "exec", dont_inherit=True), scope)
+    exec(compile(source.decode("utf-8", "surrogatepass").removeprefix("\ufeff"), "<solution>", "exec",
+                 dont_inherit=True), scope)
     return b""
 
 # %% ../../nbs/isolation/harness.ipynb #9b61b2ac
@@ -131,8 +138,10 @@ def even(x):
     if kind is bool or kind is float and x.is_integer(): return int(x)
     if kind is not list and kind is not tuple: return x
     kinds = set(map(type, x))
-    if kinds <= SETTLED or kinds <= border.SEQUENCES and set(map(type, chain.from_iterable(x))) <= SETTLED: return x
-    if kinds <= border.ATOMS: return kind([int(v) if type(v) is bool or type(v) is float and v.is_integer() else v for v in x])
+    if kinds <= SETTLED or kinds <= border.SEQUENCES and set(map(type, chain.from_iterable(x))) <= SETTLED:
+        return x
+    if kinds <= border.ATOMS:
+        return kind([int(v) if type(v) is bool or type(v) is float and v.is_integer() else v for v in x])
     return kind(map(even, x))
 
 SETTLED = frozenset((int, str, bytes, type(None)))
@@ -148,7 +157,9 @@ def sum_of(x, packed) -> bytes:
 
 def as_floats(x):
     "A list or tuple of numbers as the bytes of floats, if that loses nothing; None for anything else."
-    if type(x) is not list and type(x) is not tuple or not set(map(type, x)) <= NUMBERS or not -EXACT < min(x, default=0) <= max(x, default=0) < EXACT: return None
+    if (type(x) is not list and type(x) is not tuple or not set(map(type, x)) <= NUMBERS
+        or not -EXACT < min(x, default=0) <= max(x, default=0) < EXACT):
+        return None
     from array import array
     return type(x).__name__.encode() + array("d", x).tobytes()
 
@@ -175,14 +186,16 @@ def many(body, scope, out):
 
 # %% ../../nbs/isolation/harness.ipynb #13fdfeb6
 def truth(body, scope):
-    "CPU seconds of a call and of packing its output, whether that is floats, and the output or `h` and its sum."
+    """CPU seconds of a call and of packing its output, whether that is floats, and the output or `h` and its
+    sum."""
     name, given, not_none = marshal.loads(body)
     args, start = marshal.loads(given), CLOCK()
     value = scope[name](*args)
     middle = CLOCK()
     if not_none: value = value is not None
     packed = border.pack(value)
-    floats = type(value) is float or type(value) in (list, tuple) and len(value) > 0 and set(map(type, value)) <= {float}
+    floats = (type(value) is float or type(value) in (list, tuple) and len(value) > 0
+              and set(map(type, value)) <= {float})
     if len(packed) > LONG: packed = b"h" + sum_of(value, packed)
     return marshal.dumps((middle - start, CLOCK() - middle, floats, packed), 2)
 
@@ -201,7 +214,8 @@ class Gone(BaseException): "The process at the other end has ended, or speaks no
 class Wire:
     """One end of a connection over which two processes use each other's objects.
 
-    Lists, dictionaries, sets and byte arrays that cross are shared: both ends number them in the order in which they cross, and each message begins with
+    Lists, dictionaries, sets and byte arrays that cross are shared: both ends number them in the order in
+    which they cross, and each message begins with
     what has changed in them since the last. Other data are copied, and what is no data is pointed at."""
     def __init__(self, receive, send, wary=False):
         self.receive, self.send, self.dead, self.wary, self.mixed = receive, send, b"", wary, set()
@@ -219,7 +233,8 @@ class Wire:
         if fresh: self.forget()
         count = len(self.shared)
         try:
-            changed = [(i, self.content(x)) for i, x in enumerate(self.shared[:count]) if not unchanged(x, self.seen[i])]
+            changed = [(i, self.content(x)) for i,
+                       x in enumerate(self.shared[:count]) if not unchanged(x, self.seen[i])]
             data = marshal.dumps((fresh, changed, [self.encode(x) for x in nodes]), 2)
         except BaseException:   # nothing has crossed
             for x in self.shared[count:]: del self.place[id(x)]
@@ -282,14 +297,19 @@ class Wire:
         kind = type(x)
         if kind is Remote and x._wire is self: return ("c", x._number)
         if kind is types.ModuleType: return ("u", (x.__name__, ""))
-        if kind in EVERYBODYS and (place := standard(x)) and (self.wary or kind is type and place[0] in COMMON): return ("u", place)
+        if (kind in EVERYBODYS and (place := standard(x))
+            and (self.wary or kind is type and place[0] in COMMON)):
+            return ("u", place)
         if issubclass(kind, BaseException): return ("x", self.error(x))
         if id(x) not in self.numbers:
             self.numbers[id(x)] = len(self.objects)
             self.objects.append(x)
         error = issubclass(kind, type) and issubclass(x, BaseException) and ancestry(self, x)
-        name = text(NAME(x)) if issubclass(kind, type) else text(x.__name__) if kind is types.FunctionType else None
-        return ("h", (self.numbers[id(x)], text(NAME(kind)), error or None, name, border.base_of(kind) is not None))
+        name = (text(NAME(x)) if issubclass(kind, type) else text(x.__name__) if kind is types.FunctionType
+                else None)
+        return ("h",
+                (self.numbers[id(x)], text(NAME(kind)), error or None, name,
+                 border.base_of(kind) is not None))
 
     def error(self, x):
         "An exception: its classes, arguments, text, and further attributes."
@@ -305,7 +325,8 @@ class Wire:
         lines, args, more, said = node
         kind, args, more = self.local_class(lines), self.decode(args), self.decode(more)
         try: found = kind(*args)
-        except Exception: found = kind.__new__(kind, *args) if kind.__new__ is BaseException.__new__ else kind(str(said))
+        except Exception:
+            found = kind.__new__(kind, *args) if kind.__new__ is BaseException.__new__ else kind(str(said))
         if type(more) is dict: vars(found).update(more)
         return found
 
@@ -315,7 +336,8 @@ class Wire:
         if letter == "x": return self.raised(inside)
         number, kind, error, name, like = inside
         if number not in self.known:
-            self.known[number] = self.local_class(error) if error else remote_coroutine(self, number) if kind == "coroutine" else Remote(self, number, kind, name, like is True)
+            self.known[number] = (self.local_class(error) if error else remote_coroutine(self, number)
+                                  if kind == "coroutine" else Remote(self, number, kind, name, like is True))
         return self.known[number]
 
     def local_class(self, lines):
@@ -323,7 +345,8 @@ class Wire:
         kind, *rest = lines[0]
         if kind == "m": return error_class(*rest)
         number, name = rest
-        if number not in self.classes: self.classes[number] = type(str(name), (self.local_class(lines[1:]),), {})
+        if number not in self.classes:
+            self.classes[number] = type(str(name), (self.local_class(lines[1:]),), {})
         return self.classes[number]
 
     def request(self, verb, *args, **named_args):
@@ -337,26 +360,36 @@ class Wire:
                 if data[:1] != b"v": raise border.Malformed
                 failed, value = self.values(data[1:])
                 if failed and not isinstance(value, BaseException): raise border.Malformed
-            except (EOFError, OSError, border.Malformed, TypeError, ValueError, IndexError, KeyError, AttributeError): self.dead = self.dead or b"gone"; raise Gone from None
+            except (EOFError, OSError, border.Malformed, TypeError, ValueError, IndexError, KeyError,
+                    AttributeError):
+                self.dead = self.dead or b"gone"; raise Gone from None
         if not failed: return value
-        if isinstance(value, ENDS) and verb != "next" and not self.stops: value = RuntimeError(f"it raised {type(value).__name__}")   # which would end a loop of the test
+        # which would end a loop of the test
+        if isinstance(value, ENDS) and verb != "next" and not self.stops:
+            value = RuntimeError(f"it raised {type(value).__name__}")
         raise value
 
     def call(self, function, *args, **named_args):
         "A call, with the standard streams that the test has put in place of its own."
-        out, given, asker = sys.stdout is not self.streams[0], sys.stdin is not self.streams[1], builtins.input is not self.streams[2]
-        if not self.wary or not (out or given or asker): return self.request("call", function, *args, **named_args)
-        fine, value, said = self.request("told", sys.stdin.read() if given else None, builtins.input if asker else None, function, *args, **named_args)
+        out, given, asker = (sys.stdout is not self.streams[0], sys.stdin is not self.streams[1],
+                             builtins.input is not self.streams[2])
+        if not self.wary or not (out or given or asker):
+            return self.request("call", function, *args, **named_args)
+        fine, value, said = (self.request("told", sys.stdin.read() if given else None,
+                                          builtins.input if asker else None, function, *args, **named_args))
         if out and type(said) is str: sys.stdout.write(said)
         if fine is True: return value
-        raise value if isinstance(value, BaseException) and not isinstance(value, ENDS) else RuntimeError("it ended an iteration")
+        raise value if isinstance(value, BaseException) and not isinstance(value,
+            ENDS) else RuntimeError("it ended an iteration")
 
     def serve(self, data):
         "Answer a request of the other side."
         verb, names, *args = self.values(data)
         split = len(args) - len(names)
         if self.wary: allowed(verb, args, self.objects)
-        try: answer = self.message(False, VERBS[verb](*args[:split], **dict(zip(names, args[split:], strict=False))))
+        try:
+            answer = self.message(False,
+                                  VERBS[verb](*args[:split], **dict(zip(names, args[split:], strict=False))))
         except Gone: raise
         except BaseException as error:
             answer = self.message(True, error)
@@ -365,8 +398,12 @@ class Wire:
 
 ENDS = (StopIteration, StopAsyncIteration, GeneratorExit)
 
-ASKED_BACK = frozenset("call getattr setattr delattr setitem delitem iter next len getitem contains str repr bool hash int float index round abs neg eq ne lt le gt ge add sub mul truediv floordiv mod radd rsub rmul enter exit isinstance base".split())
-CLOSED = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType, types.FrameType, types.TracebackType, types.CodeType, types.ModuleType)
+ASKED_BACK = frozenset("call getattr setattr delattr setitem delitem iter next len getitem contains str repr "
+                       "bool hash int float index round abs neg eq ne lt le gt ge add sub mul truediv "
+                       "floordiv mod radd rsub rmul enter exit isinstance base".split())
+CLOSED = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GeneratorType,
+          types.CoroutineType, types.AsyncGeneratorType, types.FrameType, types.TracebackType, types.CodeType,
+          types.ModuleType)
 
 def allowed(verb, args, handed_out):
     "What a program may ask of a test: to use what the test has handed out, and to look at nothing behind it."
@@ -374,13 +411,17 @@ def allowed(verb, args, handed_out):
     if not any(args[0] is x for x in handed_out): raise border.Malformed("not handed out")
     if verb[3:] == "attr":
         name = args[1]
-        if type(name) is not str or name.startswith("_") or isinstance(args[0], CLOSED) and (verb != "getattr" or name not in ("send", "throw", "close")) or isinstance(args[0], type) and verb != "getattr": raise border.Malformed("a look inside")
+        if (type(name) is not str or name.startswith("_") or isinstance(args[0], CLOSED)
+            and (verb != "getattr" or name not in ("send", "throw", "close")) or isinstance(args[0], type)
+            and verb != "getattr"):
+            raise border.Malformed("a look inside")
 
 CHANGING, MOST_SHARED = frozenset((list, dict, set, bytearray)), 20_000
 MADE = dict(A=list, L=list, D=dict, S=set, Z=set, B=bytearray)
 
 def within(x): # what changes in a container are found by
-    return bytes(x) if type(x) is bytearray else set(x) if type(x) is set else [*x, *x.values()] if type(x) is dict else list(x)
+    return (bytes(x) if type(x) is bytearray else set(x) if type(x) is set else [*x, *x.values()]
+            if type(x) is dict else list(x))
 
 def unchanged(x, old):
     now = within(x)
@@ -401,7 +442,8 @@ def ancestry(wire, kind):
     lines = []
     for c in MRO(kind):
         place, name = text(getattr(c, "__module__", "")), text(getattr(c, "__qualname__", ""))
-        if place.partition(".")[0] in sys.stdlib_module_names and standard(c): return [*lines, ("m", place, name)]
+        if place.partition(".")[0] in sys.stdlib_module_names and standard(c):
+            return [*lines, ("m", place, name)]
         if id(c) not in wire.numbers:
             wire.numbers[id(c)] = len(wire.objects)
             wire.objects.append(c)
@@ -411,14 +453,18 @@ def ancestry(wire, kind):
 def error_class(module, name):
     import importlib
     if module.partition(".")[0] not in sys.stdlib_module_names: raise border.Malformed
-    if module.partition(".")[0] in ("unittest", "doctest", "bdb", "pdb"): return type(str(name), (Exception,), {})   # which would steer a test: skip it, for instance
+    # which would steer a test: skip it, for instance
+    if module.partition(".")[0] in ("unittest", "doctest", "bdb", "pdb"):
+        return type(str(name), (Exception,), {})
     found = importlib.import_module(module)
     for part in name.split("."): found = getattr(found, part)
     if not (isinstance(found, type) and issubclass(found, BaseException)): raise border.Malformed
     return found
 
 EVERYBODYS = (types.FunctionType, types.BuiltinFunctionType, type)
-COMMON = frozenset("builtins collections decimal fractions datetime array pathlib _decimal _collections".split())   # modules whose classes do no more than hold data
+# modules whose classes do no more than hold data
+COMMON = frozenset(
+    "builtins collections decimal fractions datetime array pathlib _decimal _collections".split())
 
 def standard(x):
     "Module and name of a function or class of the standard library, which every process has for itself."
@@ -427,9 +473,11 @@ def standard(x):
     return (place, name) if getattr(sys.modules.get(place), name, None) is x else None
 
 def own_object(place, name="", wary=False):
-    "This process's own module, or function or class in it; who is wary takes from a stranger's word only classes that hold data."
+    """This process's own module, or function or class in it; who is wary takes from a stranger's word only
+    classes that hold data."""
     import importlib
-    if wary and (place not in COMMON if name else place.partition(".")[0] not in sys.stdlib_module_names): raise border.Malformed
+    if wary and (place not in COMMON if name else place.partition(".")[0] not in sys.stdlib_module_names):
+        raise border.Malformed
     found = importlib.import_module(place)
     if not name: return found
     found = getattr(found, name)
@@ -441,14 +489,16 @@ class Remote:
     "An object of another process."
     __slots__ = ("_wire", "_number", "_kind", "__name__", "_like")
     def __init__(self, wire, number, kind, name, like=False):
-        for slot, value in zip(Remote.__slots__, (wire, number, kind, name or kind, like), strict=False): object.__setattr__(self, slot, value)
+        for slot, value in zip(Remote.__slots__, (wire, number, kind, name or kind, like), strict=False):
+            object.__setattr__(self, slot, value)
     def __call__(self, *args, **named_args): return self._wire.call(self, *args, **named_args)
     def __getattr__(self, name): return self._wire.request("getattr", self, name)
     def __setattr__(self, name, value): self._wire.request("setattr", self, name, value)
     def __delattr__(self, name): self._wire.request("delattr", self, name)
     def __bool__(self): return self._kind == "function" or bool(self._wire.request("bool", self))
     def __contains__(self, x): return any(v is x or v == x for v in self)
-    def __hash__(self): return hash(self._wire.request("base", self)) if self._like else self._wire.request("hash", self)
+    def __hash__(self):
+        return hash(self._wire.request("base", self)) if self._like else self._wire.request("hash", self)
     def __instancecheck__(self, x): return self._wire.request("isinstance", x, self) is True
     def __subclasscheck__(self, x): return self._wire.request("issubclass", x, self) is True
     def __exit__(self, *error): return self._wire.request("exit", self)
@@ -471,7 +521,8 @@ def reckon(cls, verb): # with data: the same; what it makes itself of a number m
     setattr(cls, f"__{verb}__", reckoned)
 
 def mixed(wire, found):
-    if type(found) is not Remote: raise TypeError("what a program makes of a number and an object of its own is no data")
+    if type(found) is not Remote:
+        raise TypeError("what a program makes of a number and an object of its own is no data")
     wire.mixed.add(found._number)
     return found
 
@@ -496,12 +547,16 @@ def remote_class():
 
 def verbs():
     import operator
-    found = {v: getattr(operator, f"__{v}__") for v in (*ALIKE, *ARITHMETIC, "neg", "pos", "invert", "index", "getitem", "setitem", "delitem")}
+    found = {v: getattr(operator, f"__{v}__")
+             for v in (*ALIKE, *ARITHMETIC, "neg", "pos", "invert", "index", "getitem", "setitem", "delitem")}
     found |= {f"r{v}": lambda a, b, f=found[v]: f(b, a) for v in ARITHMETIC}
-    found |= dict(len=len, iter=iter, str=str, repr=repr, abs=abs, int=int, float=float, complex=complex, round=round, reversed=reversed, dir=dir, format=format, divmod=divmod, bool=bool, hash=hash,
-                  next=next, getattr=getattr, setattr=setattr, delattr=delattr, isinstance=isinstance, issubclass=issubclass)
+    found |= dict(len=len, iter=iter, str=str, repr=repr, abs=abs, int=int, float=float, complex=complex,
+                  round=round, reversed=reversed, dir=dir, format=format, divmod=divmod, bool=bool, hash=hash,
+                  next=next, getattr=getattr, setattr=setattr, delattr=delattr, isinstance=isinstance,
+                  issubclass=issubclass)
     found["call"] = lambda f, *a, **k: f(*a, **k)
-    found["enter"], found["exit"] = lambda x: type(x).__enter__(x), lambda x: type(x).__exit__(x, None, None, None)
+    found["enter"], found["exit"] = (lambda x: type(x).__enter__(x),
+                                     lambda x: type(x).__exit__(x, None, None, None))
     found["told"] = told
     found["await"], found["base"] = awaited, lambda x: border.plainly(border.base_of(type(x)), x)
     return found
@@ -529,7 +584,8 @@ async def remote_coroutine(wire, number):
 VERBS = {}
 
 # %% ../../nbs/isolation/harness.ipynb #baf9ddb9
-ALIASES = dict(np="numpy", pd="pandas", plt="matplotlib.pyplot", scipy="scipy", numpy="numpy", pandas="pandas")
+ALIASES = dict(np="numpy", pd="pandas", plt="matplotlib.pyplot", scipy="scipy", numpy="numpy",
+               pandas="pandas")
 
 class Names(dict):
     "A test's global names; those that it does not have are the program's."
@@ -541,7 +597,9 @@ class Names(dict):
 def used(code): # names in a code object and those within it
     return set(code.co_names).union(*(used(c) for c in code.co_consts if type(c) is types.CodeType))
 
-INDIRECT = frozenset("solution getattr eval exec globals locals vars importlib import_module __import__".split())   # by which a test may use names that it does not show
+# by which a test may use names that it does not show
+INDIRECT = frozenset(
+    "solution getattr eval exec globals locals vars importlib import_module __import__".split())
 
 class Solution(types.ModuleType):
     "The program's module as tests see it: what they patch there is patched in the program."
@@ -564,7 +622,8 @@ def names_for(code, wire):
         if name not in theirs: raise AttributeError(name)
         return wire.request("name", name)
     module.__getattr__, module.__all__ = found, sorted(n for n in theirs if not n.startswith("_"))
-    module._patch, module._first, module._theirs = lambda name, value: wire.request("patch", name, value), {}, theirs
+    module._patch, module._first, module._theirs = (lambda name, value: wire.request("patch", name, value),
+                                                    {}, theirs)
     sys.modules["solution"] = sys.modules["__main__"] = module
     return scope
 
@@ -591,11 +650,14 @@ def tester(orders, report, to, back):
     os._exit(0)
 
 # %% ../../nbs/isolation/harness.ipynb #d94c2a8e
-REFUSED = frozenset("""gc.get_objects gc.get_referrers gc.get_referents sys._getframe sys.addaudithook sys.settrace sys.setprofile sys._current_frames sys._current_exceptions
-    sys.monitoring.register_callback code.__new__ _thread.start_new_thread _thread.start_joinable_thread ctypes.dlopen ctypes.dlsym ctypes.cdata ctypes.addressof
-    ctypes.string_at ctypes.call_function""".split())
+REFUSED = frozenset("""gc.get_objects gc.get_referrers gc.get_referents sys._getframe sys.addaudithook
+     sys.settrace sys.setprofile sys._current_frames sys._current_exceptions
+    sys.monitoring.register_callback code.__new__ _thread.start_new_thread
+    _thread.start_joinable_thread ctypes.dlopen ctypes.dlsym ctypes.cdata
+    ctypes.addressof ctypes.string_at ctypes.call_function""".split())
 FRAMES = frozenset("tb_frame gi_frame cr_frame ag_frame f_code".split())
-NATIVE = frozenset("ctypes _ctypes _testcapi _testinternalcapi _testbuffer _xxsubinterpreters _interpreters _ctypes_test _tracemalloc _thread _signal sys builtins".split())
+NATIVE = frozenset("ctypes _ctypes _testcapi _testinternalcapi _testbuffer _xxsubinterpreters _interpreters "
+                   "_ctypes_test _tracemalloc _thread _signal sys builtins".split())
 _tampered = [False]
 
 def looking(): # code of the standard library that may look at its caller's frame
@@ -603,13 +665,17 @@ def looking(): # code of the standard library that may look at its caller's fram
     import dataclasses
     import enum
     import typing
-    known = [collections.namedtuple, *(f for m in (typing, enum, dataclasses) for f in vars(m).values() if type(f) is types.FunctionType)]
-    known += [f for c in (enum.EnumMeta, enum.Enum) for f in vars(c).values() if type(f) is types.FunctionType]
+    known = [collections.namedtuple,
+             *(f for m in (typing, enum, dataclasses) for f in vars(m).values()
+               if type(f) is types.FunctionType)]
+    known += [f for c in (enum.EnumMeta, enum.Enum) for f in vars(c).values()
+              if type(f) is types.FunctionType]
     return frozenset(f.__code__ for f in known)
 
 def refuse(own, known):
     "Refuse introspection from now on; `own` are codes of the harness."
-    kind, text, getframe, refused, tampered, forbidden, native, frames = type, str, sys._getframe, PermissionError, _tampered, REFUSED, NATIVE, FRAMES
+    kind, text, getframe, refused, tampered, forbidden, native, frames = (type, str, sys._getframe,
+        PermissionError, _tampered, REFUSED, NATIVE, FRAMES)
     busy = False
     def hook(event, args):
         nonlocal busy
@@ -682,7 +748,8 @@ def held(call, scope, budget):
         left, total = left - 1, total + now()[0]
         if left < 0: raise Late
     code = compile(call, "<test>", "eval", dont_inherit=True)
-    gc.collect()   # the interpreter's lists of freed objects are emptied, too: what is taken from them is not traced
+    # the interpreter's lists of freed objects are emptied, too: what is taken from them is not traced
+    gc.collect()
     _tracemalloc.start()
     try:
         traced(code, scope, step)
@@ -700,23 +767,30 @@ def fresh(spec):
     for source, valid in zip(spec["programs"], spec["valid"], strict=False):
         scope = {"__name__": "solution"}
         exec(compile(source, "<solution>", "exec", dont_inherit=True), scope)
-        timers.append([timer(scope, call) if ok else None for call, ok in zip(spec["calls"], valid, strict=False)])
+        timers.append([timer(scope, call) if ok else None for call,
+                       ok in zip(spec["calls"], valid, strict=False)])
     return timers
 
 # %% ../../nbs/isolation/harness.ipynb #0027c415
-EVENTS = {"instructions": (0, 1), "cycles": (0, 0), "task-clock": (1, 1)}   # kind and number in perf_event_open(2)
+# kind and number in perf_event_open(2)
+EVENTS = {"instructions": (0, 1), "cycles": (0, 0), "task-clock": (1, 1)}
 _counter = [None]   # descriptor of the zygote's counter
 
 def open_event(name: str) -> int | None:
-    "Descriptor that counts an event of this process and of its later children, in user code; None where it cannot be had."
+    """Descriptor that counts an event of this process and of its later children, in user code;
+
+    None where it cannot be had."""
     import ctypes
     import platform
     call = dict(x86_64=298, aarch64=241).get(platform.machine())
     if sys.platform != "linux" or not call: return None
     kind, number = EVENTS[name]
-    inherited, pinned, no_kernel, no_hypervisor = (1 << bit for bit in (1, 2, 5, 6))   # pinned: counted all the time, or not at all
-    settings = struct.pack("<IIQQQQQ", kind, 112, number, 0, 0, 0, inherited | pinned | no_kernel | no_hypervisor)
-    fd = ctypes.CDLL(None).syscall(call, settings.ljust(112, b"\0"), 0, -1, -1, ctypes.c_ulong(8))   # of this process, on any processor; closed on exec
+    # pinned: counted all the time, or not at all
+    inherited, pinned, no_kernel, no_hypervisor = (1 << bit for bit in (1, 2, 5, 6))
+    settings = struct.pack("<IIQQQQQ", kind, 112, number, 0, 0, 0,
+                           inherited | pinned | no_kernel | no_hypervisor)
+    # of this process, on any processor; closed on exec
+    fd = ctypes.CDLL(None).syscall(call, settings.ljust(112, b"\0"), 0, -1, -1, ctypes.c_ulong(8))
     return None if fd < 0 else fd
 
 # %% ../../nbs/isolation/harness.ipynb #cd355506
@@ -731,7 +805,8 @@ def timer(scope, call):
     "Function from a number of calls to the CPU seconds of one; arguments are built outside the clock."
     import ast
     body = ast.parse(call, mode="eval").body
-    simple = isinstance(body, ast.Call) and not body.keywords and not any(isinstance(a, ast.Starred) for a in body.args)
+    simple = (isinstance(body, ast.Call) and not body.keywords
+              and not any(isinstance(a, ast.Starred) for a in body.args))
     args = "".join(ast.unparse(a) + ", " for a in body.args) if simple else ""
     function = eval(ast.unparse(body.func) if simple else f"lambda: {call}", scope)
     make = eval(f"lambda: ({args})", scope)
@@ -749,7 +824,8 @@ def loops(seconds, target):
 
 # %% ../../nbs/isolation/harness.ipynb #b1b8731a
 def clocked(spec, scope, budget):
-    "CPU seconds or events of a call, `[program][call]` a list with one item a round, empty for what cannot be called."
+    """CPU seconds or events of a call, `[program][call]` a list with one item a round, empty for what cannot
+    be called."""
     spec, dice, clock = marshal.loads(spec), random.Random(), time.thread_time
     read = reader(spec["by"])
     out = [[[] for _ in spec["calls"]] for _ in spec["programs"]]
@@ -761,7 +837,8 @@ def clocked(spec, scope, budget):
         if 2 * loading <= spent:
             timers = fresh(spec)
             loading += clock() - begun - spent
-        turns = turns or [loops([min(timers[i][j](1) for _ in "123") for i in group] or [1], spec["target"]) for j, group in enumerate(groups)]
+        turns = turns or [loops([min(timers[i][j](1) for _ in "123") for i in group] or [1], spec["target"])
+                          for j, group in enumerate(groups)]
         for j, group in enumerate(groups):
             for at, i in dice.sample(list(enumerate(group)), len(group)):
                 timers[i][j](1)
@@ -777,19 +854,29 @@ def prepare_measure(kind):
     global _tracemalloc
     import _signal
     import _tracemalloc as module
-    _tracemalloc = types.SimpleNamespace(**{n: getattr(module, n) for n in ("start", "stop", "get_traced_memory")})
-    known, own, queue = looking(), set(), [f.__code__ for f in (*MEASURES.values(), traced, monitored, fresh, timer, measured)]
+    _tracemalloc = types.SimpleNamespace(
+        **{n: getattr(module, n) for n in ("start", "stop", "get_traced_memory")})
+    known, own, queue = (looking(), set(),
+                         [f.__code__
+                          for f in (*MEASURES.values(), traced, monitored, fresh, timer, measured)])
     while queue:
         own.add(queue.pop())
         queue += [c for code in own for c in code.co_consts if type(c) is types.CodeType and c not in own]
     for owner in (signal, _signal): owner.signal = None   # a handler is given a frame
     import threading
-    for owner, name in [(m, n) for m in (_thread, threading) for n in vars(m).copy() if n.lstrip("_") in ("start_new_thread", "start_new", "start_joinable_thread")]: setattr(owner, name, None)
-    for kind in (Wire, Remote, Names, Solution, Kernel, border.Stranger, border.Items):   # a class can be found, and its methods know their module
-        for name in [n for n, f in vars(kind).items() if type(f) in (types.FunctionType, property)]: delattr(kind, name)
+    for owner, name in [(m, n) for m in (_thread, threading) for n in vars(m).copy()
+                        if n.lstrip("_") in ("start_new_thread", "start_new", "start_joinable_thread")]:
+        setattr(owner, name, None)
+    # a class can be found, and its methods know their module
+    for kind in (Wire, Remote, Names, Solution, Kernel, border.Stranger, border.Items):
+        for name in [n for n, f in vars(kind).items() if type(f) in (types.FunctionType, property)]:
+            delattr(kind, name)
     if _monitoring: del sys.monitoring
     import tracemalloc  # a program may have it, but it stops nothing
-    for owner, name in [(m, n) for m in (tracemalloc, sys.modules["_tracemalloc"]) for n in ("start", "stop", "reset_peak", "clear_traces")]: setattr(owner, name, "".format)   # which takes anything and does nothing
+    # which takes anything and does nothing
+    for owner, name in [(m, n) for m in (tracemalloc, sys.modules["_tracemalloc"])
+                        for n in ("start", "stop", "reset_peak", "clear_traces")]:
+        setattr(owner, name, "".format)
     import _imp
     gate = builtin_gate(_imp.create_builtin)
     next(gate)
@@ -798,7 +885,9 @@ def prepare_measure(kind):
     refuse(own, known)
 
 def builtin_gate(create):
-    "Makes modules of the interpreter, but those with which a program could reach the harness. A generator, for its frame is out of reach."
+    """Makes modules of the interpreter, but those with which a program could reach the harness.
+
+    A generator, for its frame is out of reach."""
     from importlib.machinery import ModuleSpec
     kind, text, hidden, tampered, refused, found = type, str, NATIVE, _tampered, PermissionError, None
     while True:
@@ -882,23 +971,30 @@ def wire_to(inward, out, scope):
     "The child's end of the wire to a tester."
     remote_class()
     VERBS.update(verbs())
-    VERBS["name"], VERBS["patch"], VERBS["names"] = scope.__getitem__, scope.__setitem__, lambda: [n for n in scope if type(n) is str and n not in ("__builtins__", "__name__", "__doc__", "__loader__", "__spec__", "__package__")]
+    VERBS["name"], VERBS["patch"], VERBS["names"] = scope.__getitem__, scope.__setitem__, lambda: [n
+        for n in scope if type(n) is str
+        and n not in ("__builtins__", "__name__", "__doc__", "__loader__", "__spec__", "__package__")]
     def receive():
         data = asked(inward)
         return data
     return Wire(receive, lambda data: send(out, b"wire", data))
 
 # %% ../../nbs/isolation/harness.ipynb #b262eef4
-WARM = """ast bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq itertools json math numbers operator random re
-    statistics string textwrap typing""".split()
+WARM = """ast bisect cmath collections copy dataclasses datetime decimal enum fractions functools hashlib
+     heapq itertools json math numbers operator random re statistics string textwrap
+    typing""".split()
 SCIENCE = ["numpy", "pandas"]
-ORDER = struct.Struct("<cIBId")   # what to do; a process to end before, and whether to remove its files; MiB of memory; seconds of CPU time in all, or of patience
+# what to do; a process to end before, and whether to remove its files; MiB of memory; seconds of CPU time in
+# all, or of patience
+ORDER = struct.Struct("<cIBId")
 
 _kept = []
 
 def import_all(names):
-    again, os.register_at_fork = os.register_at_fork, lambda **_: None   # random numbers start anew in each child anyway, and no child has another thread
-    sys.modules["pyarrow"] = None   # pandas would import it, and the thread that it starts stands in the way of namespaces and forks
+    # random numbers start anew in each child anyway, and no child has another thread
+    again, os.register_at_fork = os.register_at_fork, lambda **_: None
+    # pandas would import it, and the thread that it starts stands in the way of namespaces and forks
+    sys.modules["pyarrow"] = None
     for name in names:
         try: __import__(name)
         except ImportError: pass   # a program that needs it is told so
@@ -908,7 +1004,8 @@ def import_all(names):
 def enter(what, kernel, channel, fds, bounds):
     "Confine a fresh child; returns what it has to do."
     os.close(channel)
-    try: null = os.open("/dev/null", os.O_RDWR)   # of its own: flags of a descriptor are shared with all who inherit it
+    # of its own: flags of a descriptor are shared with all who inherit it
+    try: null = os.open("/dev/null", os.O_RDWR)
     except OSError: null = 0
     for fd in (0, 1, 2): os.dup2(null, fd)
     if null > 2: os.close(null)
@@ -931,11 +1028,14 @@ def end(pid, patience, single):
     return marshal.dumps((status, not done))
 
 def rehearse():
-    "Do once what a child does, on something harmless: what the interpreter learns thereby, no child has to learn."
+    """Do once what a child does, on something harmless: what the interpreter learns thereby, no child has to
+    learn."""
     for _ in range(20):
         inward, order = os.pipe()
         said, out = os.pipe()
-        for body in (HEAD.pack(1.0, 0) + b"def f(x): return [x]", b"ef(1)", b"cf(1)", b"vf(1)", b"ef()", b"l" + marshal.dumps([b"\0" + marshal.dumps(("f", (1,)), 2)] * 2, 2)): ask(order, body)
+        for body in (HEAD.pack(1.0, 0) + b"def f(x): return [x]", b"ef(1)", b"cf(1)", b"vf(1)", b"ef()",
+                     b"l" + marshal.dumps([b"\0" + marshal.dumps(("f", (1,)), 2)] * 2, 2)):
+            ask(order, body)
         os.close(order)
         try: orders(inward, out, out)
         except EOFError: pass
@@ -954,14 +1054,18 @@ def zygote(profile, level, packages, warm, counter, channel):
     rehearse()
     SEED(0)
     scratch = kernel.confine_server(packages)
-    for name in [n for n in sys.modules if n.startswith("codedpo_nb") or profile == "pure" and n.startswith("ctypes")]: del sys.modules[name]
+    for name in [n for n in sys.modules if n.startswith("codedpo_nb") or profile == "pure"
+                 and n.startswith("ctypes")]:
+        del sys.modules[name]
     sys.argv[:], sys.orig_argv[:] = [""], [sys.executable]
-    _kept.extend((profile, level, packages, warm, line, kernel, scratch))   # a child that freed them on leaving this function would copy their pages
+    # a child that freed them on leaving this function would copy their pages
+    _kept.extend((profile, level, packages, warm, line, kernel, scratch))
     gc.collect()
     gc.disable()
     gc.freeze()
     line.send(marshal.dumps((kernel.level, kernel.leftover, kernel.single)))
-    room, unpack, several, receive = _socket.CMSG_SPACE(16), ORDER.unpack, struct.Struct("4i").unpack, line.recvmsg
+    room, unpack, several, receive = (_socket.CMSG_SPACE(16), ORDER.unpack, struct.Struct("4i").unpack,
+                                      line.recvmsg)
     _kept.extend((room, unpack, several, receive))
     while True:
         order, extra, _, _ = receive(64, room)
@@ -996,4 +1100,4 @@ for n in ("border", "containment", "harness"):
     m.__builtins__ = dict(vars(builtins)); sys.modules[s.name] = m; setattr(sys.modules["codedpo_nb.isolation"], n, m); s.loader.exec_module(m)
 z = m.zygote; del m, s, u, n, builtins
 (lambda found: found[0](*found[1]))(vars().pop("z")(*{arguments!r}))
-"""
+"""  # noqa: E501

@@ -35,17 +35,23 @@ def python(code: str) -> list[str]:
 def environment() -> dict[str, str]:
     "What a server and its children may know: no tokens and keys, a fixed hash seed, one time zone."
     keep = {k: os.environ[k] for k in ("LD_LIBRARY_PATH", "PYTHONHOME") if k in os.environ}
-    return dict(PYTHONHASHSEED="0", TZ="UTC", LC_ALL="C.UTF-8", PATH="/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg", **keep)
+    return dict(PYTHONHASHSEED="0", TZ="UTC", LC_ALL="C.UTF-8", PATH="/usr/local/bin:/usr/bin:/bin",
+                LD_BIND_NOW="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg", **keep)
 
 class Zygote:
     "Starts the zygote and gives it orders."
     def __init__(self, home, profile="pure", level=None, packages=(), warm=(), counter=None):
         self.line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        code = harness.START.format(home=home, arguments=(profile, level, list(packages), tuple(warm), counter, other.fileno()))
-        self.process = subprocess.Popen(python(code), env=environment(), cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        code = harness.START.format(home=home,
+                                    arguments=(profile, level, list(packages), tuple(warm), counter,
+                                               other.fileno()))
+        self.process = subprocess.Popen(python(code), env=environment(), cwd="/", stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                         pass_fds=(other.fileno(),), process_group=0)
         other.close()
-        self.due = 0, 0   # a child or tester that the next order ends first, and whether it was a child, which may have left files
+        # a child or tester that the next order ends first, and whether it was a child, which may have left
+        # files
+        self.due = 0, 0
         self.level, self.leftover, self.single = self.answer()
 
     def answer(self):
@@ -56,7 +62,8 @@ class Zygote:
     def fork(self, what, memory, seconds, fds):
         "The number of a fresh child that has these descriptors."
         order, self.due = harness.ORDER.pack(what, *self.due, memory, seconds), (0, 0)
-        self.line.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
+        self.line.sendmsg([order],
+                          [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
         return self.answer()[0]
 
     def end(self, pid, files, patience=0.0):
@@ -106,10 +113,12 @@ GRACE = 0.1   # seconds that a process may take to end once its pipe has closed
 class Child:
     "One process with one program."
     def __init__(self, zygote, source: bytes, limit, wall, memory, seconds, measure=False, bell=False):
-        self.zygote, self.limit, self.wall, self.memory, self.buffer = zygote, limit, wall, memory, bytearray()
+        self.zygote, self.limit, self.wall, self.memory, self.buffer = (zygote, limit, wall, memory,
+            bytearray())
         pipes = [os.pipe() for _ in range(2 + bell)]
         (inward, self.inward), (self.out, out), *more = pipes
-        self.bell, self.longs, self.ends = [b for b, _ in more], 0, [self.inward, self.out, *(b for b, _ in more)]
+        self.bell, self.longs, self.ends = ([b for b, _ in more], 0,
+                                            [self.inward, self.out, *(b for b, _ in more)])
         given = [inward, out, *(b for _, b in more)]
         try: self.pid = zygote.fork(b"a", memory, seconds, given)
         finally:
@@ -232,7 +241,9 @@ def asked_for(what):
 class Answered(Exception): "The program failed where it was asked; its verdict is the argument."
 
 def compared(test, ask):
-    "Verdict of a test that has been taken apart; `ask` gives the bytes of a value that it asks for. Raises `Abroad` if it needs a tester after all."
+    """Verdict of a test that has been taken apart;
+
+    `ask` gives the bytes of a value that it asks for. Raises `Abroad` if it needs a tester after all."""
     known = {}
     def fetch(k):
         if k not in known: known[k] = border.unpack(ask(k))
@@ -343,9 +354,12 @@ def set_step(child, item, job):
     for place in places:
         given, expected = cases[place]
         verdict, data = child.said(harness.LONG + 64, OUTPUT)
-        if verdict not in ("value", "sum"): return ("tamper" if verdict == "pass" else verdict), readable(data)
+        if verdict not in ("value", "sum"):
+            return ("tamper" if verdict == "pass" else verdict), readable(data)
         if data == expected and verdict == "value" or verdict == "sum" and b"h" + data == expected: continue
-        if verdict == "sum" or expected[:1] == b"h": data, expected = (output(child, source, spec, given) for source in (job["source"], spec["source"]))
+        if verdict == "sum" or expected[:1] == b"h":
+            data, expected = (
+                output(child, source, spec, given) for source in (job["source"], spec["source"]))
         word = accepted(spec, place, given, data, expected)
         if word != "pass": raise Ended(word)   # it still runs on the inputs after this one
     return child.said()[0], ""
@@ -363,8 +377,11 @@ def output(child, source, spec, given):
 def accepted(spec, place, given, data, expected):
     "The verdict on an output that is not the expected one to the letter."
     try:
-        with patience(30.0 if len(data) > border.MOST else 5.0): out, right = border.unpack(data), border.unpack(expected)
-        with patience(5.0): return "pass" if oracles.accepts(spec["name"], marshal.loads(given), out, right, spec["atol"] or 1e-6 * (place >= spec["floats"])) else "fail"
+        with patience(30.0 if len(data) > border.MOST else 5.0):
+            out, right = border.unpack(data), border.unpack(expected)
+        with patience(5.0):
+            return "pass" if oracles.accepts(spec["name"], marshal.loads(given), out, right,
+                                             spec["atol"] or 1e-6 * (place >= spec["floats"])) else "fail"
     except border.Malformed: return "fail" if not data or not expected else "tamper"
     except Exception as error: return f"error:{type(error).__name__}"   # of the comparison
 
@@ -382,17 +399,20 @@ def truth_step(child, item, job):
         seconds.append(run), decided.append(packed)
     first = next((i for i, (*_, floats) in enumerate(found) if floats), len(found))
     cases = base64.b64encode(marshal.dumps([(given, expected) for given, expected, _ in found], 2)).decode()
-    return "pass", json.dumps(dict(cases=cases, floats=first, longest=max(seconds), total=sum(seconds), decided=max(decided)))
+    return "pass", json.dumps(dict(cases=cases, floats=first, longest=max(seconds), total=sum(seconds),
+                                   decided=max(decided)))
 
 # %% ../../nbs/isolation/server.ipynb #09825430
-STEPS = dict(test=test_step, value=value_step, join=joined_step, cost=measure_step, memory=measure_step, clock=measure_step, set=set_step, truth=truth_step)
+STEPS = dict(test=test_step, value=value_step, join=joined_step, cost=measure_step, memory=measure_step,
+             clock=measure_step, set=set_step, truth=truth_step)
 
 # %% ../../nbs/isolation/server.ipynb #8ad8ba81
 TRUE = ("true", ("it", 0))
 
 def asks_once(test):
     "Whether a test asks one question, whatever the answer may be."
-    return test is not None and len(test.asked) == 1 and (test.data is not None or test.condition in (TRUE, ("not", TRUE)))
+    return (test is not None and len(test.asked) == 1
+            and (test.data is not None or test.condition in (TRUE, ("not", TRUE))))
 
 # %% ../../nbs/isolation/server.ipynb #43911b19
 def in_turn(child: Child, items: list, job: dict):
@@ -425,7 +445,8 @@ def several(child, tests):
 def start(job, zygote, tests):
     "A child with the program of a job."
     seconds = 4 * job["limit"] * (tests + 1) + 2
-    return Child(zygote, encoded(job["source"]), job["limit"], job["wall"], job["memory"], seconds, job["kind"] in harness.MEASURES, job["kind"] == "test" and tests > 1)
+    return Child(zygote, encoded(job["source"]), job["limit"], job["wall"], job["memory"], seconds,
+                 job["kind"] in harness.MEASURES, job["kind"] == "test" and tests > 1)
 
 def stretch(job, zygote, items, steps=in_turn):
     "What one child makes of a job's items: results of loading and of as many as it lived through."
@@ -470,7 +491,8 @@ def limit_memory(most=3 << 30):
     "What the server itself compares is bounded, too."
     import resource
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    resource.setrlimit(resource.RLIMIT_AS,
+                       (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 # %% ../../nbs/isolation/server.ipynb #e4aff7da
 def send_message(fd: int, message: object) -> None:
@@ -505,4 +527,5 @@ def serve(home, profile, level, packages, warm=(), counter=None):
     zygote.close()
     os._exit(0)
 
-BEGIN = "import sys; sys.path.insert(0, {home!r}); from codedpo_nb.isolation.server import serve; serve(*{arguments!r})"
+BEGIN = ("import sys; sys.path.insert(0, {home!r}); from codedpo_nb.isolation.server import serve; "
+         "serve(*{arguments!r})")

@@ -29,7 +29,10 @@ def is_shown(source: str) -> bool:
 @lru_cache(64)
 def unprompted(text: str) -> str:
     "The program of a session; any other text as it is."
-    if not re.search(r"(?m)^[ \t]*(?:>>>|In \[\d+\]:)", text) or re.search(r"(?m)^[ \t]*(?:(?:async )?def|class) ", text) or parses(text): return text   # prompts below a `def` are examples in its docstring
+    # prompts below a `def` are examples in its docstring
+    if (not re.search(r"(?m)^[ \t]*(?:>>>|In \[\d+\]:)", text)
+        or re.search(r"(?m)^[ \t]*(?:(?:async )?def|class) ", text) or parses(text)):
+        return text
     code = "\n".join(source for source, _ in session(text) if not is_shown(source))
     return code if parses(code) else text
 
@@ -37,7 +40,8 @@ def unprompted(text: str) -> str:
 def session(text: str) -> list:
     "The statements of an interactive session as `[(source, output)]`; none if it is no session."
     if ">>>" not in text and "In [" not in text: return []
-    for mark, sign in ((r"Out\[\d+\]: ?", ""), (r"\.\.\.: ?", "... "), (r"In \[\d+\]: ?", ">>> ")): text = re.sub(rf"(?m)^([ \t]*){mark}", rf"\1{sign}", text)
+    for mark, sign in ((r"Out\[\d+\]: ?", ""), (r"\.\.\.: ?", "... "), (r"In \[\d+\]: ?", ">>> ")):
+        text = re.sub(rf"(?m)^([ \t]*){mark}", rf"\1{sign}", text)
     found, indent, part = [], 0, 0   # part: 0 behind a prompt, 1 in the output, 2 below it
     for line in text.split("\n"):
         m = PROMPT.match(line)
@@ -45,7 +49,8 @@ def session(text: str) -> list:
             indent, part = m.start(1), 0
             found.append(([line[m.end():]], []))
         elif found and m and part == 0: found[-1][0].append(line[m.end():])
-        elif found and part == 0 and line.strip() and not line[:indent].strip() and len(found[-1][0]) < 100 and tree("\n".join(found[-1][0])) is None:
+        elif (found and part == 0 and line.strip() and not line[:indent].strip() and len(found[-1][0]) < 100
+              and tree("\n".join(found[-1][0])) is None):
             found[-1][0].append(line[indent:])   # a line that lacks its prompt
         elif found and part < 2:
             part = 1 if line.strip() and not re.match(r"[ \t]*(?:\"\"\"|'''|```)", line) else 2
@@ -53,13 +58,38 @@ def session(text: str) -> list:
     return [("\n".join(source).rstrip(), "\n".join(output)) for source, output in found]
 
 # %% ../../nbs/problems/answers.ipynb #12ffd50d
-END = re.compile(r"(?<![\"'])(?:<\|(?:im_end|endoftext|eot_id|end|end_of_text|EOT)\|>|<｜end▁of▁sentence｜>|<end_of_turn>|</s>(?=\s*\Z))(?![\"'])")
-TURN = re.compile(r"\s*(?:<\|im_start\|>\s*assistant\s|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model\s)")
+END = re.compile(
+    
+       
+          
+             
+                
+                   
+                      
+                         
+                            
+                               
+                                  
+                                     r"(?<![\"'])(?:<\|(?:im_end|endoftext|eot_id|end|end_of_text|EOT)\|>|<｜end▁of▁sentence｜>|<end_of_turn>|</s>(?=\s*\Z))(?![\"'])")  # noqa: E501
+TURN = re.compile(
+    
+       
+          
+             
+                
+                   
+                      
+                         
+                            
+                               
+                                  
+                                     r"\s*(?:<\|im_start\|>\s*assistant\s|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model\s)")  # noqa: E501
 CHANNEL = "<|channel|>final<|message|>"
 
 def one_turn(text: str) -> str:
     "What stands between the marks of a chat's template."
-    text = text.rpartition(CHANNEL)[2] if CHANNEL in text else text[m.end():] if (m := TURN.match(text)) else text
+    text = (text.rpartition(CHANNEL)[2] if CHANNEL in text else text[m.end():] if (m := TURN.match(text))
+            else text)
     return text[:m.start()] if (m := END.search(text)) else text
 
 # %% ../../nbs/problems/answers.ipynb #479ad8aa
@@ -74,7 +104,8 @@ def at_edge(text: str, start: int, end: int) -> bool:
 
 # %% ../../nbs/problems/answers.ipynb #887fec33
 _DRAFT = "think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think"
-TAG = re.compile(rf"(?i)(?<![\"'])(?<![^`]`)(?:(?P<open><(?:{_DRAFT})>|<\|begin_of_thought\|>|\[THINK\]|◁think▷)|"
+TAG = re.compile(
+    rf"(?i)(?<![\"'])(?<![^`]`)(?:(?P<open><(?:{_DRAFT})>|<\|begin_of_thought\|>|\[THINK\]|◁think▷)|"
                  rf"</(?:{_DRAFT})>|<\|end_of_thought\|>|\[/THINK\]|◁/think▷)(?![\"']|`(?!``))")
 
 def without_draft(text: str) -> str:
@@ -97,21 +128,26 @@ def without_draft(text: str) -> str:
 # %% ../../nbs/problems/answers.ipynb #971d0605
 MOST = 100   # fenced blocks that are looked for in a message
 KINDS = {word: kind for kind, words in dict(
-    python="py py3 python3 ipython ipython3 pycon python-repl sage gyp", shell="sh bash zsh console shell shellsession powershell cmd bat terminal",
-    text="txt output plaintext plain none log stdout", markdown="md", js="javascript node nodejs jsx mjs typescript ts", java="jshell", cpp="c++ cc cxx hpp h c",
+    python="py py3 python3 ipython ipython3 pycon python-repl sage gyp", shell="sh bash zsh console shell "
+    "shellsession powershell cmd bat terminal",
+    text="txt output plaintext plain none log stdout", markdown="md",
+    js="javascript node nodejs jsx mjs typescript ts", java="jshell", cpp="c++ cc cxx hpp h c",
     go="golang", rust="rs").items() for word in [kind, *words.split()]}
 BRACES = ("js", "java", "cpp", "go", "rust")
 
 def kind_of(info: str) -> str:
     "The language that an info string names, such as `python` for `{.py title=x}`; empty for none."
     word = (re.findall(r"[\w+#.:/-]+", info.lower()[:200]) or [""])[0].strip(".")
-    word = next((w for w in (word, word.partition(":")[0], word.rpartition(".")[2], re.sub(r"[\d.]+$", "", word)) if w in KINDS), word)
+    word = next(
+        (w for w in (word, word.partition(":")[0], word.rpartition(".")[2], re.sub(r"[\d.]+$", "", word))
+         if w in KINDS), word)
     return KINDS.get(word, word)
 
 # %% ../../nbs/problems/answers.ipynb #792ad294
 @dataclass(frozen=True)
 class Block:
-    "A fenced block: its info string, its content, and its lines `[start, end)` in the message, fences included."
+    """A fenced block: its info string, its content, and its lines `[start, end)` in the message, fences
+    included."""
     info: str
     code: str
     start: int
@@ -135,13 +171,15 @@ def closes(line: str, indent: int, mark: str) -> bool:
 
 # %% ../../nbs/problems/answers.ipynb #d4c4a79c
 def opening(line: str) -> tuple | None:
-    "`(indentation, fence, info string)` of a line that opens a block, None for any other; it may be the first line of a list's item."
+    """`(indentation, fence, info string)` of a line that opens a block, None for any other; it may be the
+    first line of a list's item."""
     if "```" not in line and "~~~" not in line: return None
     lead = re.match(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?", line)[0]
     mark = re.match(r"`{3,}|~{3,}", line[len(lead):])
     info = line[len(lead) + mark.end():].strip() if mark else ""
     if mark and ("`" not in info or mark[0][0] == "~"): return len(lead.expandtabs(4)), mark[0], info
-    behind = re.search(r"[^`]```([A-Za-z][\w+#.-]*)[ \t]*$", line[-40:])   # the code begins below, but the fence stands behind a word
+    # the code begins below, but the fence stands behind a word
+    behind = re.search(r"[^`]```([A-Za-z][\w+#.-]*)[ \t]*$", line[-40:])
     return (0, "```", behind[1]) if behind and line.count("```") == 1 else None
 
 # %% ../../nbs/problems/answers.ipynb #730218cd
@@ -153,7 +191,8 @@ def is_sound(kind: str, code: str) -> bool:
     return True
 
 def endings(lines: list, i: int, indent: int, mark: str) -> list: # the block opens in line i
-    "Where a block may end, likeliest first, as `(line behind its content, line to go on from, is it before another block)`."
+    """Where a block may end, likeliest first, as `(line behind its content, line to go on from, is it before
+    another block)`."""
     closed = []
     for j in range(i + 1, len(lines)):
         if closes(lines[j], indent, mark): closed.append((j, j + 1, False))
@@ -162,13 +201,15 @@ def endings(lines: list, i: int, indent: int, mark: str) -> list: # the block op
     early = []
     for j in range(i + 1, first[0][0]):
         if (at := opening(lines[j])) and kind_of(at[2]) in KINDS.values(): early.append((j, j, True))
-        elif mark[0] == "`" and lines[j].rstrip().endswith(mark) and lines[j].count("`") == len(mark): early.append((j + 1, j + 1, False))
+        elif mark[0] == "`" and lines[j].rstrip().endswith(mark) and lines[j].count("`") == len(mark):
+            early.append((j + 1, j + 1, False))
         if len(early) == 4: break
     return first + early + closed[1:] + [(len(lines), len(lines), False)]
 
 # %% ../../nbs/problems/answers.ipynb #bf903f0d
 @lru_cache(16)
-def blocks(text: str, nested: bool = True) -> tuple: # a message; are the blocks of a block of Markdown looked for?
+# a message; are the blocks of a block of Markdown looked for?
+def blocks(text: str, nested: bool = True) -> tuple:
     "The fenced blocks of a message."
     lines, found, i, left = text.split("\n"), [], 0, 20 * LONGEST
     while i < len(lines) and len(found) < MOST:
@@ -176,7 +217,8 @@ def blocks(text: str, nested: bool = True) -> tuple: # a message; are the blocks
         indent, mark, info = head
         def content(end, i=i, indent=indent, mark=mark):
             code = "\n".join(unindented(line, indent) for line in lines[i + 1:end])
-            return re.sub(r"`{3,}[ \t]*$", "", code) if mark[0] == "`" and end and lines[end - 1].count("`") == len(mark) else code
+            return (re.sub(r"`{3,}[ \t]*$", "", code) if mark[0] == "`" and end
+                    and lines[end - 1].count("`") == len(mark) else code)
         ways, kind, chosen = endings(lines, i, indent, mark), kind_of(info), None
         for way in ways if left > 0 else ():
             code = content(way[0])
@@ -184,7 +226,8 @@ def blocks(text: str, nested: bool = True) -> tuple: # a message; are the blocks
             if is_sound(kind, code): chosen = way; break
         if chosen is None: chosen = next((way for way in ways if way[2] and kind != "markdown"), ways[0])
         found.append(Block(info, content(chosen[0]), i, chosen[1]))
-        if kind == "markdown" and nested: found += [Block(b.info, b.code, i, chosen[1]) for b in blocks(found[-1].code, False)]
+        if kind == "markdown" and nested:
+            found += [Block(b.info, b.code, i, chosen[1]) for b in blocks(found[-1].code, False)]
         i = max(chosen[1], i + 1)
         if left < -LONGEST: break
         left -= 20 * (len(lines) - i)
@@ -205,7 +248,8 @@ def pieces(text: str) -> list:
     below = [""] * (len(lines) + 1)
     for i in range(len(lines) - 1, -1, -1): below[i] = lines[i] if lines[i].strip() else below[i + 1]
     for i, line in enumerate(lines):
-        margin = line.strip() and line[0] not in " \t" and not GOES_ON.match(line) and not (i and lines[i - 1].endswith("\\"))
+        margin = (line.strip() and line[0] not in " \t" and not GOES_ON.match(line)
+                  and not (i and lines[i - 1].endswith("\\")))
         if margin and found and line[0] == "#" and below[i + 1][:1] in (" ", "\t"): margin = False
         if margin or not found: found.append([])
         found[-1].append(line)
@@ -213,7 +257,8 @@ def pieces(text: str) -> list:
 
 def is_open(source: str) -> bool:
     "Whether brackets, quotes or a decorator wait for more."
-    return source.startswith("@") or any(source.count(a) > source.count(b) for a, b in ("()", "[]", "{}")) or any(source.count(q) % 2 for q in ('"""', "'''"))
+    return (source.startswith("@") or any(source.count(a) > source.count(b) for a, b in ("()", "[]", "{}"))
+            or any(source.count(q) % 2 for q in ('"""', "'''")))
 
 def shortened(source: str):
     "A piece without its last paragraphs, so that it parses; None if that does not help."
@@ -222,11 +267,13 @@ def shortened(source: str):
         if parses(code := "\n\n".join(parts[:n])): return code
 
 # %% ../../nbs/problems/answers.ipynb #3f9a1c7f
-_IDLE = (ast.Name, ast.Load, ast.Expr, ast.AnnAssign, ast.Store, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.Tuple, ast.Attribute)
+_IDLE = (ast.Name, ast.Load, ast.Expr, ast.AnnAssign, ast.Store, ast.Compare, ast.cmpop, ast.BoolOp,
+         ast.boolop, ast.UnaryOp, ast.unaryop, ast.BinOp, ast.operator, ast.Tuple, ast.Attribute)
 
 def is_idle(node: ast.AST) -> bool: # a statement
     "Whether a statement names things and does nothing with them, as words do."
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant): return not isinstance(node.value.value, str)
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return not isinstance(node.value.value, str)
     return isinstance(node, (ast.Expr, ast.AnnAssign)) and all(isinstance(n, _IDLE) for n in ast.walk(node))
 
 @lru_cache(64)
@@ -236,14 +283,17 @@ def code_in(text: str, deeper: int = 3) -> tuple: # levels of indentation that a
     found, rest, i, left = [], pieces(textwrap.dedent(text)), 0, TRIES
     while i < min(len(rest), PIECES):
         source, end = rest[i], i + 1
-        while (node := tree(source)) is None and is_open(source) and end < min(len(rest), i + 100) and left > 0:
+        while ((node := tree(source)) is None and is_open(source) and end < min(len(rest), i + 100)
+               and left > 0):
             source, end, left = source + "\n" + rest[end], end + 1, left - 1
         if node is None: source, end = rest[i], i + 1
         if node is None and re.match(r"(?:def|class|async|for|while|with|if|try)\b|@", source):
             source = shortened(source)
             node = source and tree(source)
-        if node is not None: found += [] if not source.strip() or node.body and all(map(is_idle, node.body)) else [source]
-        elif deeper and "\n" in rest[i].strip(): found += code_in(rest[i] if rest[i][:1] in " \t\n" else rest[i].partition("\n")[2], deeper - 1)
+        if node is not None:
+            found += [] if not source.strip() or node.body and all(map(is_idle, node.body)) else [source]
+        elif deeper and "\n" in rest[i].strip():
+            found += code_in(rest[i] if rest[i][:1] in " \t\n" else rest[i].partition("\n")[2], deeper - 1)
         i = end
     return tuple(found)
 
@@ -255,17 +305,21 @@ def used(node) -> set: # a statement
     "Names that a statement takes from elsewhere."
     loads, local, whole = set(), set(), isinstance(node, _DEF)
     for n in ast.walk(node):
-        if isinstance(n, ast.Name): (loads if isinstance(n.ctx, ast.Load) else local if whole else set()).add(n.id)
+        if isinstance(n, ast.Name):
+            (loads if isinstance(n.ctx, ast.Load) else local if whole else set()).add(n.id)
         elif isinstance(n, ast.arg): local.add(n.arg)
-        elif isinstance(n, ast.comprehension): local |= {m.id for m in ast.walk(n.target) if isinstance(m, ast.Name)}
+        elif isinstance(n, ast.comprehension):
+            local |= {m.id for m in ast.walk(n.target) if isinstance(m, ast.Name)}
     return loads - local - BUILTIN
 
 def is_stub(node) -> bool: # a definition
     "Whether a function is only announced: a docstring, `pass`, `...`, words, or an error that says so."
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)): return False
     def empty(n):
-        if isinstance(n, ast.Raise): return "NotImplementedError" in {m.id for m in ast.walk(n) if isinstance(m, ast.Name)}
-        return isinstance(n, ast.Pass) or isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) or is_idle(n) or isinstance(n, _DEF)
+        if isinstance(n, ast.Raise):
+            return "NotImplementedError" in {m.id for m in ast.walk(n) if isinstance(m, ast.Name)}
+        return (isinstance(n, ast.Pass) or isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+                or is_idle(n) or isinstance(n, _DEF))
     return all(map(empty, node.body))
 
 def segment(lines: list, node) -> str: # of the source; a statement
@@ -276,9 +330,11 @@ def segment(lines: list, node) -> str: # of the source; a statement
     if first == node.lineno: rows[0] = rows[0].encode()[node.col_offset:].decode()
     return textwrap.dedent("\n".join(rows)) if first < node.lineno else "\n".join(rows)
 
-def needed(code: str, others: list, name: str = "") -> str: # a program; programs beside it; what is not to be taken from them
+# a program; programs beside it; what is not to be taken from them
+def needed(code: str, others: list, name: str = "") -> str:
     "What a program lacks and others define, in their order; of several definitions the last."
-    parts, taken = [(n, segment(lines, n)) for other in others for lines in [other.split("\n")] for n in tree(other).body], set()
+    parts, taken = [(n, segment(lines, n)) for other in others for lines in [other.split("\n")]
+                    for n in tree(other).body], set()
     binder = {key: i for i, (n, _) in enumerate(parts) for key in bound(n) if key != name and not is_stub(n)}
     queue = list(unbound_names(tree(code)))
     if queue and "*" in binder: taken |= {i for i, (n, _) in enumerate(parts) if "*" in bound(n)}
@@ -296,15 +352,19 @@ def bound(node: ast.AST) -> set: # a statement
     while stack:
         n = stack.pop()
         if isinstance(n, _DEF): found.add(n.name); continue
-        if isinstance(n, (ast.Import, ast.ImportFrom)): found |= {a.asname or a.name.partition(".")[0] for a in n.names}
+        if isinstance(n, (ast.Import, ast.ImportFrom)):
+            found |= {a.asname or a.name.partition(".")[0] for a in n.names}
         elif isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store): found.add(n.id)
         stack += ast.iter_child_nodes(n)
     return found
 
 def defines(found: ast.Module | None, name: str) -> int: # a syntax tree or None
-    "2 if a program defines a name, 1 if it only announces it, 0 if it does neither. What it imports or calls by that name is no definition."
+    """2 if a program defines a name, 1 if it only announces it, 0 if it does neither.
+
+    What it imports or calls by that name is no definition."""
     if found is None or any(isinstance(n, ast.Return) for n in found.body): return 0
-    own = [n for n in found.body if name in bound(n) and not isinstance(n, (ast.Import, ast.ImportFrom)) and (isinstance(n, _DEF) or name not in used(n))]
+    own = [n for n in found.body if name in bound(n) and not isinstance(n, (ast.Import, ast.ImportFrom))
+           and (isinstance(n, _DEF) or name not in used(n))]
     return 0 if not own else 1 if all(map(is_stub, own)) else 2
 
 def unbound_names(found: ast.Module) -> set: # a syntax tree
@@ -312,7 +372,19 @@ def unbound_names(found: ast.Module) -> set: # a syntax tree
     return set().union(*map(used, found.body)) - set().union(*map(bound, found.body))
 
 # %% ../../nbs/problems/answers.ipynb #a6a7e6e1
-WRAPPER = re.compile(r"(?im)^[ \t]*</?(?:answer|code|solution|pre|output|response)>|</?(?:answer|code|solution|pre|response)>[ \t]*$")
+WRAPPER = re.compile(
+    
+       
+          
+             
+                
+                   
+                      
+                         
+                            
+                               
+                                  
+                                     r"(?im)^[ \t]*</?(?:answer|code|solution|pre|output|response)>|</?(?:answer|code|solution|pre|response)>[ \t]*$")  # noqa: E501
 QUOTE = re.compile(r"(?m)^ {0,3}> ?(?!>)")
 
 def spans(text: str) -> list:
@@ -340,7 +412,8 @@ def named(parts: list, name: str): # of `programs`
 def with_head(code: str, head: str) -> str:
     "A program below what it needs; imports from the future stay first."
     node, lines = tree(code), code.split("\n")
-    n = max([s.end_lineno for s in node.body if isinstance(s, ast.ImportFrom) and s.module == "__future__"], default=0) if node else 0
+    n = (max([s.end_lineno for s in node.body if isinstance(s, ast.ImportFrom) and s.module == "__future__"],
+             default=0) if node else 0)
     return "\n".join([*lines[:n], *([head.rstrip("\n")] if head else []), *lines[n:]])
 
 # %% ../../nbs/problems/answers.ipynb #f07bb262
@@ -368,16 +441,20 @@ def own(found: list, kind: str = "python") -> list: # blocks
 # %% ../../nbs/problems/answers.ipynb #1d79a3c5
 def is_check(node) -> bool:
     "Whether something in a statement can fail as a test does."
-    return any(isinstance(n, ast.Assert) or isinstance(n, ast.Attribute) and (n.attr.startswith("assert") or n.attr in ("raises", "fail"))
+    return any(isinstance(n, ast.Assert) or isinstance(n, ast.Attribute)
+               and (n.attr.startswith("assert") or n.attr in ("raises", "fail"))
                or isinstance(n, ast.Name) and n.id in ("AssertionError", "raises") for n in ast.walk(node))
 
 def defined(node) -> set: # a syntax tree
     "Functions and classes that a program defines, but for its tests and `main`."
-    return {n.name for n in node.body if isinstance(n, _DEF) and not re.match(r"(?i)test|main$", n.name) and not is_stub(n)
+    return {n.name for n in node.body if isinstance(n, _DEF) and not re.match(r"(?i)test|main$", n.name)
+            and not is_stub(n)
             and not any(ast.unparse(base).endswith("TestCase") for base in getattr(n, "bases", []))}
 
 def unnamed(parts: list, kinds: list): # of `programs`; languages that are said
-    "All that programs define, the last version of each, with what it needs; else their last statements; None without any."
+    """All that programs define, the last version of each, with what it needs; else their last statements;
+
+    None without any."""
     names = [defined(node) for _, node in parts]
     kept = [i for i, mine in enumerate(names) if mine - set().union(*names[i + 1:])]
     if not kept: kept = [i for i, k in enumerate(kinds) if k == "python"][-1:] or list(range(len(parts)))[-1:]
@@ -390,7 +467,8 @@ def in_blocks(found: list, name: str): # blocks
     tiers = [own(found)] + ([found] if name else [])
     for some in tiers:
         parts = [(part, b.kind) for b in some for part in programs([b])]
-        code = named([p for p, _ in parts], name) if name else unnamed([p for p, _ in parts], [k for _, k in parts])
+        code = (named([p for p, _ in parts], name) if name
+                else unnamed([p for p, _ in parts], [k for _, k in parts]))
         if code is not None and (not name or defines(tree(code), name) == 2): return code
 
 # %% ../../nbs/problems/answers.ipynb #1e40bd5b
@@ -410,24 +488,31 @@ def as_body(text: str, prompt: str, name: str):
     "The text as it continues a prompt that ends within the function `name`, None if it does not."
     first, _, rest = text.strip("\n").partition("\n")
     lines = rest.split("\n")
-    inner = lines[:next((i for i, line in enumerate(lines) if line.strip() and line[0] not in " \t"), len(lines))]
+    inner = lines[:next((i for i, line in enumerate(lines) if line.strip() and line[0] not in " \t"),
+                        len(lines))]
     last = (prompt.rstrip().rsplit("\n", 1) or [""])[-1]
     step = last[:len(last) - len(last.lstrip())] or "    "
     start = "" if prompt.endswith("\n") else "\n"
     if name not in prompt or not text.strip(): return None
     parts = code_in("\n".join(inner)) if not re.match(r"(?:async|def|class)\b", first) else ()
     ways = ["\n".join([first, *inner]), "\n".join([step + first.lstrip(), *inner])]
-    ways = [text, *(start + way for way in ways + [textwrap.indent(way, step) for way in (textwrap.dedent(text).strip("\n"), "\n".join(code_in(text)), "\n".join(parts))])]
+    ways = [text,
+            *(start + way for way in ways
+              + [textwrap.indent(way, step)
+                 for way in (textwrap.dedent(text).strip("\n"), "\n".join(code_in(text)), "\n".join(parts))])]
     good = [way.rstrip("\n") for way in ways if defines(tree(prompt + way), name) == 2]
-    return max(good, key=lambda way: sum(map(bool, map(str.strip, way.split("\n")))), default=None)   # what keeps most lines
+    # what keeps most lines
+    return max(good, key=lambda way: sum(map(bool, map(str.strip, way.split("\n")))), default=None)
 
 def heading(prompt: str, code: str, name: str) -> str:
-    "What a prompt gives before the function asked for and a program does not have: imports, constants, other functions."
+    """What a prompt gives before the function asked for and a program does not have: imports, constants,
+    other functions."""
     node, own, lines = prompt_tree(prompt), tree(code), prompt.split("\n")
     have = set().union(*map(bound, own.body)) if own else set()
     parts = [(n, bound(n)) for n in (node.body if node else [])]
     new = [n for n, names in parts if names and name not in names and not names <= have]
-    new = [n for n, _ in parts if n in new or new and isinstance(n, (ast.Import, ast.ImportFrom))]   # what is new may need the imports
+    # what is new may need the imports
+    new = [n for n, _ in parts if n in new or new and isinstance(n, (ast.Import, ast.ImportFrom))]
     return "".join(segment(lines, n) + "\n" for n in new)
 
 # %% ../../nbs/problems/answers.ipynb #0fe7585f
@@ -438,27 +523,35 @@ def in_message(text: str, name: str) -> tuple: # of `message`
     words = outside(text, found)
     if code is not None and (name or not found or defined(tree(code)) or in_words(words, name) is None):
         whole = code.strip() == "\n".join(b.code for b in found).strip()
-        return code, ["fence"] + ["prose"] * bool(words.strip()) + ["session"] * any(unprompted(b.code) != b.code for b in found) + ["other code"] * (not whole)
+        return code, ["fence"] + ["prose"] * bool(words.strip()) + ["session"] * any(
+            unprompted(b.code) != b.code for b in found) + ["other code"] * (not whole)
     for part in [words, text] if found else [text]:
         if (code := in_words(part, name)) is not None:
-            return code, ["fence"] * bool(found) + ["session"] * (unprompted(part) != part) + ["prose"] * (code.strip() != part.strip())
+            return code, ["fence"] * bool(found) + ["session"] * (unprompted(part) != part) + ["prose"] * (
+                code.strip() != part.strip())
     for span in reversed(spans(text)):
-        if defines(tree(span), name) == 2 if name else tree(span) and defined(tree(span)): return span, ["fence", "prose"]
+        if defines(tree(span), name) == 2 if name else tree(span) and defined(tree(span)):
+            return span, ["fence", "prose"]
     return None, []
 
-LIKE_CODE = re.compile(r"[{};=]|^\s*(?:def|class|for|if|while|return|import|from)\b")   # a line that is no words, in whatever language
+# a line that is no words, in whatever language
+LIKE_CODE = re.compile(r"[{};=]|^\s*(?:def|class|for|if|while|return|import|from)\b")
 
 def left_over(text: str, found: list) -> str: # blocks
     "What to show where nothing was found: the longest block that is no command, or all of the text."
     some = [b for b in own(found) if b.kind not in ("shell", "text")] or found
-    return max((b.code for b in some), key=len).strip("\n") if some and any(b.code.strip() for b in some) else text.strip("\n")
+    return (max((b.code for b in some), key=len).strip("\n") if some and any(b.code.strip() for b in some)
+            else text.strip("\n"))
 
 def shaped(answer: Answer, name: str, prompt: str, form: str) -> Answer:
-    "A whole program in the form that is wanted: with what the prompt defines, or so that it continues the prompt."
+    """A whole program in the form that is wanted: with what the prompt defines, or so that it continues the
+    prompt."""
     if not prompt or not name or prompt_tree(prompt) is None: return answer
-    if form == "solution": return Answer(with_head(answer.code, heading(prompt, answer.code, name)), answer.found, answer.cut)
+    if form == "solution":
+        return Answer(with_head(answer.code, heading(prompt, answer.code, name)), answer.found, answer.cut)
     later = re.sub(r"(?m)^from __future__ import .*$", "", answer.code)
-    return Answer(("\n" if tree(prompt) else "\n    pass\n") + "\n" * (not prompt.endswith("\n")) + later, answer.found, answer.cut)
+    return Answer(("\n" if tree(prompt) else "\n    pass\n") + "\n" * (not prompt.endswith("\n")) + later,
+                  answer.found, answer.cut)
 
 # %% ../../nbs/problems/answers.ipynb #e768d150
 def read_answer(
@@ -475,13 +568,17 @@ def read_answer(
     code, more = in_message(text, name)
     if code is not None: return shaped(Answer(code.strip("\n"), True, tuple(cut + more)), name, prompt, form)
     found = blocks(text)
-    for part in [unprompted(b.code) for b in reversed(own(found))] + [text.split("\n```")[0], outside(text, found), text] if name and prompt else ():
+    for part in [unprompted(b.code) for b in reversed(own(found))] + [text.split("\n```")[0],
+            outside(text, found), text] if name and prompt else ():
         if (body := as_body(part, prompt, name)) is not None:
-            return Answer(body if form == "completion" else prompt + body, True, tuple(cut + ["fence"] * bool(found) + ["prose"] * (body.strip() not in part)))
+            return Answer(body if form == "completion" else prompt + body, True,
+                          tuple(cut + ["fence"] * bool(found) + ["prose"] * (body.strip() not in part)))
     code, statements = left_over(text, found), () if name or found else code_in(text)
     rest = set(text.split("\n")) - set("\n".join(statements).split("\n"))
-    if statements and not any(map(LIKE_CODE.search, rest)): return Answer("\n".join(statements).strip("\n"), True, tuple(cut + ["prose"]))
-    return Answer(code, not name and parses(code), tuple(cut + ["fence"] * bool(found and code != text.strip("\n"))))
+    if statements and not any(map(LIKE_CODE.search, rest)):
+        return Answer("\n".join(statements).strip("\n"), True, tuple(cut + ["prose"]))
+    return Answer(code, not name and parses(code),
+                  tuple(cut + ["fence"] * bool(found and code != text.strip("\n"))))
 
 # %% ../../nbs/problems/answers.ipynb #19872750
 LONGEST_FILE, MOST_TESTS = 3000, 500   # statements of a test file that are read; tests that are kept of it
@@ -504,11 +601,12 @@ PYTEST = """class pytest:
             if isinstance(self.value, dict): return self.value.keys() == other.keys() and all(again(v) == other[k] for k, v in self.value.items())
             if isinstance(self.value, (list, tuple)): return len(self.value) == len(other) and all(again(v) == o for v, o in zip(self.value, other))
             return bool(self.value == other or abs(self.value - other) <= max((self.rel or 0) * abs(self.value), self.abs or 0))
-    def fail(reason=""): raise AssertionError(reason)"""
+    def fail(reason=""): raise AssertionError(reason)"""  # noqa: E501
 
 @dataclass
 class Item:
-    "A statement of a test file: its syntax tree, its source, names it binds, names it uses, names it may change."
+    """A statement of a test file: its syntax tree, its source, names it binds, names it uses, names it may
+    change."""
     node: object
     source: str
     binds: set
@@ -516,38 +614,49 @@ class Item:
     changes: set
 
 def changed(node) -> set: # a statement
-    "Names whose objects a statement may change: what it calls methods of, stores into, or hands over in a call of its own."
+    """Names whose objects a statement may change: what it calls methods of, stores into, or hands over in a
+    call of its own."""
     found = set()
     for n in ast.walk(node):
         stored = isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store)
-        target = n.value if stored else n.func.value if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) else None
+        target = (n.value if stored else n.func.value if isinstance(n, ast.Call)
+                  and isinstance(n.func, ast.Attribute) else None)
         if isinstance(target, ast.Name): found.add(target.id)
         if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name): found.add(n.target.id)
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") != "print":
+    if (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "id", "") != "print"):
         found |= {a.id for a in node.value.args if isinstance(a, ast.Name)}
     return found
 
 def is_main(node) -> bool:
     "Is this `if __name__ == '__main__':`?"
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and getattr(node.test.left, "id", "") == "__name__"
+    return (isinstance(node, ast.If) and isinstance(node.test, ast.Compare)
+            and getattr(node.test.left, "id", "") == "__name__")
 
 def items(code: str) -> list: # a test file that parses
     "Its statements."
     found, lines = [], code.split("\n")
     for node in tree(code).body[:LONGEST_FILE]:
         parts = [(n, ast.unparse(n)) for n in node.body] if is_main(node) else [(node, segment(lines, node))]
-        found += [Item(n, source, bound(n), used(n), changed(n)) for n, source in parts if getattr(n, "module", "") != "__future__"]
+        found += [Item(n, source, bound(n), used(n), changed(n)) for n,
+                  source in parts if getattr(n, "module", "") != "__future__"]
     return found
 
 # %% ../../nbs/problems/answers.ipynb #e222d009
 def under_test(found: list) -> str: # items
     "The function that most checks call, of equals one that the file does not define itself; empty for none."
-    checks = [c for it in found for c in ast.walk(it.node) if isinstance(c, ast.Assert) or isinstance(c, ast.Call) and getattr(c.func, "attr", "").startswith("assert")]
-    count = Counter(n.func.id for c in checks for n in ast.walk(c) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id not in BUILTIN)
-    own, local = (set().union(*sets) for sets in ([it.binds for it in found], [{n.arg for n in ast.walk(it.node) if isinstance(n, ast.arg)} for it in found]))
+    checks = [c for it in found for c in ast.walk(it.node) if isinstance(c, ast.Assert)
+              or isinstance(c, ast.Call) and getattr(c.func, "attr", "").startswith("assert")]
+    count = Counter(n.func.id for c in checks for n in ast.walk(c) if isinstance(n, ast.Call)
+                    and isinstance(n.func, ast.Name) and n.func.id not in BUILTIN)
+    own, local = (
+        set().union(*sets)
+         for sets in ([it.binds for it in found],
+                      [{n.arg for n in ast.walk(it.node) if isinstance(n, ast.arg)} for it in found]))
     return max(sorted(set(count) - local), key=lambda name: (count[name], name not in own), default="")
 
-def whole_test(i: int, source: str, uses: set, found: list, below: list, name: str) -> str: # place of the test; its source and names; all items; places of those that tests may need
+# place of the test; its source and names; all items; places of those that tests may need
+def whole_test(i: int, source: str, uses: set, found: list, below: list, name: str) -> str:
     "The test below what it needs of its file, without the function `name`."
     live, parts = uses - {name}, {}
     def take(j):
@@ -556,34 +665,48 @@ def whole_test(i: int, source: str, uses: set, found: list, below: list, name: s
     for j in reversed(below):
         it = found[j]
         if j >= i or name in it.binds: continue
-        if (it.binds | it.changes) & live or "*" in it.binds and it.node.module.partition(".")[0] in sys.stdlib_module_names: live = take(j)
+        if ((it.binds | it.changes) & live or "*" in it.binds
+            and it.node.module.partition(".")[0] in sys.stdlib_module_names):
+            live = take(j)
     for j in below:
-        if j > i and isinstance(found[j].node, (*_DEF, ast.Import, ast.ImportFrom)) and found[j].binds & live and name not in found[j].binds: live = take(j)
+        if (j > i and isinstance(found[j].node, (*_DEF, ast.Import, ast.ImportFrom)) and found[j].binds & live
+            and name not in found[j].binds):
+            live = take(j)
     lent = [f"import {m}" for m in ("unittest", "math") if m in live and f"{m}." in source]
-    return "\n".join([*lent, *([PYTEST] if "pytest" in live else []), *(lent_from_pytest(found[j].node, parts[j]) for j in sorted(parts)), source])
+    return "\n".join([*lent, *([PYTEST] if "pytest" in live else []),
+                      *(lent_from_pytest(found[j].node, parts[j]) for j in sorted(parts)), source])
 
 def lent_from_pytest(node, source: str) -> str:
-    "An import of pytest, which need not be there when a test is run, as the few lines that tests take from it; any other source as it is."
+    """An import of pytest, which need not be there when a test is run, as the few lines that tests take from
+    it; any other source as it is."""
     if isinstance(node, ast.ImportFrom) and node.module == "pytest":
-        return "\n".join([PYTEST, *(f"{a.asname or a.name} = pytest.{a.name}" for a in node.names if a.name in ("raises", "approx", "fail"))])
-    if isinstance(node, ast.Import) and node.names[0].name == "pytest": return PYTEST + (f"\n{node.names[0].asname} = pytest" if node.names[0].asname else "")
+        return "\n".join([PYTEST,
+                          *(f"{a.asname or a.name} = pytest.{a.name}" for a in node.names
+                            if a.name in ("raises", "approx", "fail"))])
+    if isinstance(node, ast.Import) and node.names[0].name == "pytest":
+        return PYTEST + (f"\n{node.names[0].asname} = pytest" if node.names[0].asname else "")
     return source
 
 # %% ../../nbs/problems/answers.ipynb #e50025b6
 def required(node, method: bool = False) -> list: # a function
     "Its parameters that have no default."
     args = node.args.posonlyargs + node.args.args
-    return [a.arg for a in args[:len(args) - len(node.args.defaults)]][method:] + [a.arg for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is None]
+    return ([a.arg for a in args[:len(args) - len(node.args.defaults)]][method:]
+            + [a.arg for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is None])
 
 def table(node): # a test function
-    "Argument lists of a parametrized test as source, `['']` for a test without parameters, None for one that cannot be called or is skipped."
+    """Argument lists of a parametrized test as source, `['']` for a test without parameters, None for one
+    that cannot be called or is skipped."""
     rows = [""]
     for d in node.decorator_list:
         what = ast.unparse(d.func if isinstance(d, ast.Call) else d)
-        if what.endswith("parametrize") and isinstance(d, ast.Call) and len(d.args) > 1 and isinstance(d.args[1], (ast.List, ast.Tuple)) and rows == [""]:
-            names = d.args[0].value.split(",") if isinstance(d.args[0], ast.Constant) and isinstance(d.args[0].value, str) else getattr(d.args[0], "elts", [])
+        if (what.endswith("parametrize") and isinstance(d, ast.Call) and len(d.args) > 1
+            and isinstance(d.args[1], (ast.List, ast.Tuple)) and rows == [""]):
+            names = (d.args[0].value.split(",") if isinstance(d.args[0], ast.Constant)
+                     and isinstance(d.args[0].value, str) else getattr(d.args[0], "elts", []))
             keys = [n.strip() if isinstance(n, str) else n.value for n in names]
-            rows = [", ".join(f"{k}={ast.unparse(v)}" for k, v in zip(keys, values, strict=False)) for e in d.args[1].elts for values in [row_of(e, len(keys))] if values]
+            rows = [", ".join(f"{k}={ast.unparse(v)}" for k, v in zip(keys, values, strict=False))
+                    for e in d.args[1].elts for values in [row_of(e, len(keys))] if values]
         elif re.search(r"skip|xfail|expectedFailure|fixture|patch|given|parametrize", what): return None
     return rows
 
@@ -594,11 +717,13 @@ def row_of(node, n: int) -> list: # an entry of a table, its number of columns
 
 def bare(node) -> str: # a test function
     "Its source without pytest's decorators."
-    kept = [d for d in node.decorator_list if "pytest" not in ast.unparse(d) and "parametrize" not in ast.unparse(d)]
+    kept = [d for d in node.decorator_list if "pytest" not in ast.unparse(d)
+            and "parametrize" not in ast.unparse(d)]
     node.decorator_list = kept
     return ast.unparse(node)
 
-def calls(node, method: bool = False, candidate: str = "") -> list: # a function; what may stand for its only parameter
+# a function; what may stand for its only parameter
+def calls(node, method: bool = False, candidate: str = "") -> list:
     "Arguments of the calls that make tests of a function: none if it cannot be called."
     rows, wanted = table(node), required(node, method)
     if rows is None or rows != [""] or not wanted: return rows or []
@@ -609,14 +734,17 @@ def calls(node, method: bool = False, candidate: str = "") -> list: # a function
 def function_tests(node, name: str) -> list: # a function with checks; the function under test
     "Sources of a function's tests."
     again = calls(node, candidate=name)
-    call = "try: {}({}).send(None)\nexcept StopIteration: pass" if isinstance(node, ast.AsyncFunctionDef) else "{}({})"   # an event loop is more than a test needs
+    # an event loop is more than a test needs
+    call = ("try: {}({}).send(None)\nexcept StopIteration: pass" if isinstance(node, ast.AsyncFunctionDef)
+            else "{}({})")
     return [f"{source}\n{call.format(node.name, args)}" for source in [bare(node)] for args in again]
 
 def class_tests(node, source: str) -> list: # a class with test methods
     "Sources of a class's tests."
     methods = [n for n in node.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
     unit, has = any("TestCase" in ast.unparse(b) for b in node.bases), {n.name for n in methods}
-    tests = [(n, args) for n in methods if n.name.startswith("test") for args in calls(n, method=not any("staticmethod" in ast.unparse(d) for d in n.decorator_list))]
+    tests = [(n, args) for n in methods if n.name.startswith("test")
+             for args in calls(n, method=not any("staticmethod" in ast.unparse(d) for d in n.decorator_list))]
     if any("skip" in ast.unparse(d) for d in node.decorator_list): return []
     for n in methods: bare(n)
     source, out = ast.unparse(node), []
@@ -624,7 +752,8 @@ def class_tests(node, source: str) -> list: # a class with test methods
         before = [f"{node.name}.setUpClass()"] * ("setUpClass" in has)
         if unit: run = [*before, f"{node.name}({n.name!r}).debug()"]
         else:
-            ready = [f"_case.{m.name}({'_case.' + n.name if required(m, True) else ''})" for m in methods if m.name in ("setup_method", "setUp", "setup")]
+            ready = [f"_case.{m.name}({'_case.' + n.name if required(m, True) else ''})" for m in methods
+                     if m.name in ("setup_method", "setUp", "setup")]
             run = [f"_case = {node.name}()", *ready, f"_case.{n.name}({args})"]
         out.append("\n".join([source, *run]))
     return out
@@ -632,24 +761,33 @@ def class_tests(node, source: str) -> list: # a class with test methods
 def assertion(node, source: str) -> str: # an `assert`
     "Its source; condition and message in one pair of brackets, which always hold, are taken apart."
     pair = node.test.elts if isinstance(node.test, ast.Tuple) else []
-    if len(pair) == 2 and isinstance(pair[1], (ast.Constant, ast.JoinedStr)) and isinstance(getattr(pair[1], "value", ""), str):
+    if (len(pair) == 2 and isinstance(pair[1], (ast.Constant, ast.JoinedStr))
+        and isinstance(getattr(pair[1], "value", ""), str)):
         return f"assert {ast.unparse(pair[0])}, {ast.unparse(pair[1])}"
     return source
 
-def tests_of(it: Item, found: list, local: dict, name: str, given: str) -> list: # an item of a file; all of them; what they define; the function under test, and as the caller names it
+# an item of a file; all of them; what they define; the function under test, and as the caller names it
+def tests_of(it: Item, found: list, local: dict, name: str, given: str) -> list:
     "Sources of the tests in a statement."
     node, call = it.node, it.node.value if isinstance(it.node, ast.Expr) else None
     if isinstance(node, ast.Assert): return [assertion(node, it.source)]
     if isinstance(node, ast.ClassDef): return class_tests(node, it.source)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         elsewhere = any(node.name in o.uses for o in found if o is not it)
-        return function_tests(node, given) if is_check(node) and name != node.name and (node.name.startswith("test") or not elsewhere) else []
+        return (function_tests(node, given) if is_check(node) and name != node.name
+                and (node.name.startswith("test") or not elsewhere) else [])
     if isinstance(call, ast.Call):
         what = getattr(call.func, "id", None)
-        if what in local: return [it.source] if is_check(local[what]) and what != name and (call.args or call.keywords or not what.startswith("test")) else []
+        if what in local:
+            return ([it.source] if is_check(local[what]) and what != name
+                    and (call.args or call.keywords or not what.startswith("test")) else [])
         return [it.source] if (what or getattr(call.func, "attr", "")).startswith("assert") else []
-    if isinstance(call, ast.Compare) and name in {n.func.id for n in ast.walk(call) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}: return ["assert " + it.source]
-    return [it.source] if isinstance(node, (ast.For, ast.While, ast.With, ast.Try, ast.If)) and is_check(node) else []
+    if (isinstance(call, ast.Compare)
+        and name
+        in {n.func.id for n in ast.walk(call) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}):
+        return ["assert " + it.source]
+    return ([it.source] if isinstance(node, (ast.For, ast.While, ast.With, ast.Try, ast.If))
+            and is_check(node) else [])
 
 # %% ../../nbs/problems/answers.ipynb #6c67b45d
 def from_session(text: str) -> str:
@@ -658,7 +796,9 @@ def from_session(text: str) -> str:
     for source, output in session(text):
         value = tree(source, "eval")
         if value is None: out.append(source)
-        elif getattr(getattr(value.body, "func", None), "id", "") != "print" and output and tree(output.strip(), "eval"): out.append(f"assert ({source.strip()}) == ({output.strip()})")
+        elif (getattr(getattr(value.body, "func", None), "id", "") != "print" and output
+              and tree(output.strip(), "eval")):
+            out.append(f"assert ({source.strip()}) == ({output.strip()})")
     return "\n".join(code for code in out if parses(code))
 
 def test_file(text: str) -> str: # a block, or a text without fences
@@ -668,20 +808,25 @@ def test_file(text: str) -> str: # a block, or a text without fences
     return "\n".join(code_in(text))
 
 def listed(text: str) -> str:
-    "Words with tests in them as lines of code: without signs of a list; of a line with code between backticks, that code."
+    """Words with tests in them as lines of code: without signs of a list; of a line with code between
+    backticks, that code."""
     lines = []
     for line in text.split("\n"):
         code = [s for s in (spans(line) if line.count("`") < 100 else []) if s.startswith("assert")]
-        lines += code or [re.sub(r"^\s*(?:[-*+•]|\(?\d{1,4}[.):]|[Tt]est(?: case)? \d{1,4}:)\s+(?=assert\b)", "", line)]
+        lines += code or [re.sub(r"^\s*(?:[-*+•]|\(?\d{1,4}[.):]|[Tt]est(?: case)? \d{1,4}:)\s+(?=assert\b)",
+                                 "", line)]
     return "\n".join(lines)
 
 def tests_in(source: str, name: str = "") -> list: # a test file
     "The tests of a file, each with what it needs."
     rows, out = items(source) if parses(source) else [], []
-    tested, local = name or under_test(rows), {it.node.name: it.node for it in rows if isinstance(it.node, _DEF)}
+    tested, local = (name or under_test(rows),
+                     {it.node.name: it.node for it in rows if isinstance(it.node, _DEF)})
     below = [j for j, it in enumerate(rows) if not isinstance(it.node, ast.Assert) or it.changes]
     for i, it in enumerate(rows):
-        if len(out) < MOST_TESTS: out += [whole_test(i, test, used_in(test), rows, below, tested) for test in tests_of(it, rows, local, tested, name)]
+        if len(out) < MOST_TESTS:
+            out += [whole_test(i, test, used_in(test), rows, below, tested)
+                    for test in tests_of(it, rows, local, tested, name)]
     return out
 
 def used_in(source: str) -> set: return unbound_names(tree(source)) if parses(source) else set()
@@ -696,6 +841,7 @@ def read_tests(
     text, _ = message(text)
     found = blocks(text) if not parses(text) else []
     some = [b.code for b in found if b.kind in ("python", "")]
-    for source in (["\n".join(map(test_file, some))] if some else []) + [test_file(text), test_file(listed(outside(text, found))), from_session(text)]:
+    for source in (["\n".join(map(test_file, some))] if some else []) + [test_file(text),
+            test_file(listed(outside(text, found))), from_session(text)]:
         if tests := tests_in(source, name): return tests[:most]
     return []

@@ -28,7 +28,8 @@ from ..syntax import parses, tree
 # %% ../../nbs/problems/extraction.ipynb #4e6695b3
 STOPS = {"humaneval": ("\nclass", "\ndef", "\n#", "\nif", "\nprint"),
          "mbpp": ("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```"),
-         "bigcodebench": ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(", "\ndef ", "\nclass ", "\nimport ",
+         "bigcodebench": ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(",
+                          "\nprint(", "\ndef ", "\nclass ", "\nimport ",
                           "\nfrom ", "\nassert ")}
 
 def cut(
@@ -53,8 +54,10 @@ def longest_code(text: str) -> str: # a message with code in it
     lines, best, found = text.split("\n"), 0, ""
     full = [i for i, line in enumerate(lines) if line.strip()]
     if len(full) > LINES_IN_FULL:
-        parts = [text] * parses(text) + [b.code for b in blocks(text) if parses(b.code)] + ["\n".join(code_in(text))]
-        return max([part.strip("\n") for part in parts if parses(part)], key=lambda part: sum(bool(line.strip()) for line in part.split("\n")), default="")
+        parts = ([text] * parses(text) + [b.code for b in blocks(text) if parses(b.code)]
+                 + ["\n".join(code_in(text))])
+        return max([part.strip("\n") for part in parts if parses(part)],
+                   key=lambda part: sum(bool(line.strip()) for line in part.split("\n")), default="")
     for n, i in enumerate(full):
         for m in range(len(full) - 1, n + best - 1, -1):   # only runs that would be longer
             code = "\n".join(lines[i:full[m] + 1])
@@ -65,13 +68,17 @@ def longest_code(text: str) -> str: # a message with code in it
 def names_in(node) -> set: # of `ast`
     "Identifiers in a statement."
     import ast
-    return {value for n in ast.walk(node) if not isinstance(n, ast.Constant) for _, value in ast.iter_fields(n) if isinstance(value, str)}
+    return {value for n in ast.walk(node) if not isinstance(n, ast.Constant) for _,
+            value in ast.iter_fields(n) if isinstance(value, str)}
 
 def defined(node): # a statement at top level
-    "The name that a function, class or assignment defines, None for anything else; a decorated one is passed over, as in the original."
+    """The name that a function, class or assignment defines, None for anything else; a decorated one is
+    passed over, as in the original."""
     import ast
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): return None if node.decorator_list else node.name
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return None if node.decorator_list else node.name
+    target = (node.targets[0] if isinstance(node, ast.Assign) else node.target
+              if isinstance(node, ast.AnnAssign) else None)
     return target.id if isinstance(target, ast.Name) else None
 
 def reached(start: str, needs: dict) -> set: # names that each definition mentions
@@ -88,18 +95,24 @@ def bigcodebench_answer(
     text: str, # a message, or a program
     name: str, # the function asked for
 ) -> str:
-    "Imports, the function `name` and what it needs, from the longest code of a message: `bigcodebench/sanitize.py`."
+    """Imports, the function `name` and what it needs, from the longest code of a message:
+
+    `bigcodebench/sanitize.py`."""
     import ast
     code = longest_code(text)
     first, body = {}, tree(code).body
     for node in body:
         if what := defined(node): first.setdefault(what, node)   # of two definitions the first counts
     keep = reached(name, {what: names_in(node) for what, node in first.items()})
-    imports = [n for n in body if isinstance(n, (ast.Import, ast.ImportFrom)) and getattr(n, "module", "") != "__future__"]
-    parts = [ast.get_source_segment(code, n) for n in imports + [n for what, n in first.items() if what in keep]]
+    imports = [n for n in body if isinstance(n, (ast.Import, ast.ImportFrom))
+               and getattr(n, "module", "") != "__future__"]
+    parts = [ast.get_source_segment(code, n) for n in imports
+             + [n for what, n in first.items() if what in keep]]
     lines = "\n".join(parts).split("\n")
-    end = next((i for i in range(len(lines), 0, -1) if lines[i - 1].startswith(" ")), 0)   # behind the last indented line
-    outer = [i for i in range(end, len(lines)) if name in lines[i]]   # a call of the function, whose result has the name of a variable in it
+    # behind the last indented line
+    end = next((i for i in range(len(lines), 0, -1) if lines[i - 1].startswith(" ")), 0)
+    # a call of the function, whose result has the name of a variable in it
+    outer = [i for i in range(end, len(lines)) if name in lines[i]]
     return "\n".join(lines[:outer[0]] if outer else lines).strip() or code
 
 # %% ../../nbs/problems/extraction.ipynb #eccd9f2c
@@ -113,38 +126,50 @@ def quoted_answer(name: str, text: str) -> str: # a benchmark; a message
     said = without_draft(plain_lines(text))
     kept = dict(ds1000=ds1000_answer, livecodebench=last_block)[name](said)
     some = [b.code for b in own(blocks(said)) if does(b.code)]
-    return kept if does(kept) else some[0] if len(some) == 1 else found if does(found := read_answer(text).code) else kept
+    return (kept if does(kept) else some[0] if len(some) == 1 else found
+            if does(found := read_answer(text).code) else kept)
 
 # %% ../../nbs/problems/extraction.ipynb #9c5ddc81
 def last_block(text: str) -> str: # a message
-    "What stands between the last two lines with a fence, nothing without them: `lcb_runner/utils/extraction_utils.py`."
+    """What stands between the last two lines with a fence, nothing without them:
+
+    `lcb_runner/utils/extraction_utils.py`."""
     lines = text.split("\n")
     fences = [i for i, line in enumerate(lines) if "```" in line]
     return "\n".join(lines[fences[-2] + 1:fences[-1]]) if len(fences) > 1 else ""
 
-def is_whole(program: str, text: str, name: str) -> bool: # what a rule left, with the prompt; the text it was cut from; the function asked for
+# what a rule left, with the prompt; the text it was cut from; the function asked for
+def is_whole(program: str, text: str, name: str) -> bool:
     "Whether a program defines a function and all of the text that it needs."
     found, all_ = tree(program), tree(text)
-    return defines(found, name) == 2 and not (all_ and unbound_names(found) & set().union(*map(bound, all_.body)))
+    return (defines(found, name) == 2
+            and not (all_ and unbound_names(found) & set().union(*map(bound, all_.body))))
 
 def is_message(text: str, name: str) -> bool:
-    "Whether a text is more than the rest of a prompt: it has a fence, a draft or a session, or defines the function from its head on."
-    return any(map(opening, text.split("\n"))) or bool(TAG.search(text) or re.search(rf"(?m)^(?:>>> |(?:async )?(?:def|class) {re.escape(name)}\b|{re.escape(name)} *=)", text))
+    """Whether a text is more than the rest of a prompt: it has a fence, a draft or a session, or defines the
+    function from its head on."""
+    return any(map(opening, text.split("\n"))) or bool(TAG.search(text)
+                                                       or re.search(r"(?m)^(?:>>> |(?:async )?(?:def|class) "
+        rf"{re.escape(name)}\b|{re.escape(name)} *=)", text))
 
 def answer_in(
     p: dict,          # a problem record
     text: str,        # what the model wrote
     form: str | None = None, # "solution" for a chat's whole message; the problem's own by default
 ) -> str:
-    "The answer in a model's text, found as the benchmark's own harness finds it, or else as a person would; to be judged in the same form."
+    """The answer in a model's text, found as the benchmark's own harness finds it, or else as a person would;
+    to be judged in the same form."""
     name, chat, form = p["benchmark"], form == "solution", form or p["form"]
     prompt = p["prompt"] if p["form"] == "completion" else ""
     if form == "quoted": return quoted_answer(name, text)
     if name == "bigcodebench" and form == "solution":
         said = without_draft(plain_lines(text))
-        return bigcodebench_answer(said, p["entry_point"]) if defines(tree(longest_code(said)), p["entry_point"]) else read_answer(text, p["entry_point"], prompt).code
+        return bigcodebench_answer(said, p["entry_point"]) if defines(tree(longest_code(said)),
+            p["entry_point"]) else read_answer(text, p["entry_point"], prompt).code
     kept = cut(text, STOPS.get(name) or STOPS.get(name.rstrip("+").removesuffix("-sanitized"), ()))
     kept = kept.replace("\t", "    ") if name == "bigcodebench" else kept
-    if not chat and (is_whole(prompt * (form == "completion") + kept, text, p["entry_point"]) or not is_message(text, p["entry_point"])): return kept
+    if not chat and (is_whole(prompt * (form == "completion") + kept, text, p["entry_point"])
+                     or not is_message(text, p["entry_point"])):
+        return kept
     found = read_answer(text, p["entry_point"], prompt, form)
     return found.code if found.found or chat else kept

@@ -11,11 +11,14 @@ import math
 # %% ../../nbs/problems/oracles.ipynb #cbbb3a30
 def is_floats(x) -> bool:
     "A float, or a non-empty list or tuple of floats."
-    return isinstance(x, float) or isinstance(x, (list, tuple)) and len(x) > 0 and all(isinstance(v, float) for v in x)
+    return (isinstance(x, float) or isinstance(x, (list, tuple)) and len(x) > 0
+            and all(isinstance(v, float) for v in x))
 
 # %% ../../nbs/problems/oracles.ipynb #b10dd382
 def close(a: object, b: object, atol: float) -> bool:
-    "Equality of numbers and nested sequences of numbers up to `atol + 1e-7 |b|`, as `numpy.allclose`; TypeError for anything else."
+    """Equality of numbers and nested sequences of numbers up to `atol + 1e-7 |b|`, as `numpy.allclose`;
+
+    TypeError for anything else."""
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(close(x, y, atol) for x, y in zip(a, b, strict=True))
     if not isinstance(a, (int, float, complex)) or not isinstance(b, (int, float, complex)):
@@ -29,10 +32,12 @@ def agree(out: object, expected: object, atol: float) -> bool:
     return atol != 0 and type(out) == type(expected) and close(out, expected, atol)
 
 # %% ../../nbs/problems/oracles.ipynb #76558be7
-AS_SETS = "similar_elements find_char_long common_in_nested_lists extract_singly larg_nnum intersection_array find_dissimilar Diff".split()
+AS_SETS = ("similar_elements find_char_long common_in_nested_lists extract_singly larg_nnum "
+           "intersection_array find_dissimilar Diff".split())
 def is_root(xs, x, atol):
     "Whether the polynomial with coefficients `xs`, constant first, is 0 at `x` (HumanEval/32)."
-    return abs(sum(c * math.pow(x, i) for i, c in enumerate(xs))) <= atol  # `pow` of floats: a complex root is none
+    # `pow` of floats: a complex root is none
+    return abs(sum(c * math.pow(x, i) for i, c in enumerate(xs))) <= atol
 
 def pyramid_surface(base, height):
     "Surface of a square pyramid whose height is meant perpendicular (MBPP/581)."
@@ -49,7 +54,8 @@ NOT_NONE = "check_str text_match_three text_starta_endb".split()
 
 # %% ../../nbs/problems/oracles.ipynb #17f49640
 def accepts(name: str, args: tuple, out: object, expected: object, atol: float) -> bool:
-    "Whether `out` is right for the problem with entry point `name` on `args`: the special oracles, then `agree`."
+    """Whether `out` is right for the problem with entry point `name` on `args`: the special oracles, then
+    `agree`."""
     exact = out == expected
     if name == "find_zero": return is_root(*args, out, atol)
     if name == "are_equivalent": exact = True

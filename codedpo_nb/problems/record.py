@@ -23,14 +23,17 @@ def problem(
     tests: list,             # base tests, code that raises if it fails
     canonical: str,          # reference answer, in the problem's form
     plus_tests: Iterable = (), # further tests
-    form: str = "solution",  # "completion" continues the prompt, "solution" is a whole program, "quoted" is given to the tests as text
+    # "completion" continues the prompt, "solution" is a whole program, "quoted" is given to the tests as text
+    form: str = "solution",
     before: str = "",        # code before the answer
     after: str = "",         # code between answer and tests
     language: str = "python",
 ) -> dict:
     "One evaluation problem as a plain record, validated."
-    return validate(dict(task_id=task_id, benchmark=benchmark, language=language, prompt=prompt, entry_point=entry_point,
-                         form=form, before=before, after=after, tests=list(tests), plus_tests=list(plus_tests), canonical=canonical))
+    return validate(dict(task_id=task_id, benchmark=benchmark, language=language, prompt=prompt,
+                         entry_point=entry_point,
+                         form=form, before=before, after=after, tests=list(tests),
+                         plus_tests=list(plus_tests), canonical=canonical))
 
 # %% ../../nbs/problems/record.ipynb #3d39de1b
 def validate(
@@ -38,15 +41,18 @@ def validate(
     where: str | None = None, # file and line for the message
 ) -> dict:
     "The record itself if it is complete and consistent, else `BenchmarkError` naming the field."
-    def bad(field, what): raise BenchmarkError(f"{where or p.get('task_id', 'a problem')}: field '{field}' {what}")
+    def bad(field, what):
+        raise BenchmarkError(f"{where or p.get('task_id', 'a problem')}: field '{field}' {what}")
     for name, kind in FIELDS.items():
         if name not in p: bad(name, "is missing")
         if not isinstance(p[name], kind): bad(name, f"is {type(p[name]).__name__}, should be {kind.__name__}")
     if p["form"] not in FORMS: bad("form", f"is {p['form']!r}, should be one of {', '.join(FORMS)}")
     if not p["tests"]: bad("tests", "is empty; a problem without tests would always be solved")
     for name in ("tests", "plus_tests"):
-        if any(not isinstance(t, str) or not t.strip() for t in p[name]): bad(name, "holds an item that is not code")
-    if p["language"] == "python" and not p["entry_point"].isidentifier(): bad("entry_point", f"is {p['entry_point']!r}, not the name of a function")
+        if any(not isinstance(t, str) or not t.strip() for t in p[name]):
+            bad(name, "holds an item that is not code")
+    if p["language"] == "python" and not p["entry_point"].isidentifier():
+        bad("entry_point", f"is {p['entry_point']!r}, not the name of a function")
     return p
 
 # %% ../../nbs/problems/record.ipynb #fd156ccb
@@ -57,7 +63,8 @@ def assemble(
 ) -> str:
     "The program that the tests of a problem are run against."
     form = "quoted" if p["form"] == "quoted" else form or p["form"]
-    body = p["prompt"] + answer if form == "completion" else f"_answer = {answer!r}" if form == "quoted" else answer
+    body = (p["prompt"] + answer if form == "completion" else f"_answer = {answer!r}" if form == "quoted"
+            else answer)
     return "\n".join(part for part in (p["before"], body, p["after"]) if part)
 
 # %% ../../nbs/problems/record.ipynb #0748ad2e
@@ -90,7 +97,8 @@ def mark(
 ) -> tuple:
     "`(base, plus)`: all base tests passed; all base and all plus tests passed, which is how EvalPlus counts."
     if len(passed) != len(p["tests"]) + len(p["plus_tests"]):
-        raise BenchmarkError(f"{p['task_id']}: {len(passed)} verdicts for {len(p['tests'])} + {len(p['plus_tests'])} tests")
+        raise BenchmarkError(f"{p['task_id']}: {len(passed)} verdicts for {len(p['tests'])} + "
+                             f"{len(p['plus_tests'])} tests")
     return all(passed[:len(p["tests"])]), all(passed)
 
 # %% ../../nbs/problems/record.ipynb #362c8214
@@ -101,7 +109,9 @@ def pass_at_k(
 ) -> float:
     "Unbiased estimate of pass@k for one problem (Chen et al. 2021, equation 1)."
     if not 0 <= c <= n: raise ValueError(f"c={c} right samples among n={n}; c must lie between 0 and n")
-    if not 1 <= k <= n: raise ValueError(f"pass@{k} needs at least {k} samples a problem, there are n={n}; draw more or lower k")
+    if not 1 <= k <= n:
+        raise ValueError(f"pass@{k} needs at least {k} samples a problem, there are n={n}; draw more or "
+                         "lower k")
     if n - c < k: return 1.0
     import numpy as np  # not by everybody who needs a record
     return float(1 - np.prod(1 - k / np.arange(n - c + 1, n + 1)))

@@ -22,19 +22,22 @@ from .record import BenchmarkError
 
 # %% ../../nbs/problems/sources.ipynb #55218c24
 UNPACKED = 512 * 2**20 # most bytes of a packed file, and of what is no file, such as a pipe
-OTHER_TEXT = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
+OTHER_TEXT = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
+              codecs.BOM_UTF16_BE: "UTF-16"}
 
 def parquet_rows(path: Path) -> list:
     "Rows of a Parquet file, as the hub keeps them."
     import pyarrow.parquet
     try: rows = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, ValueError) as e: raise BenchmarkError(f"{path} is not Parquet ({e}); download it again") from None
+    except (OSError, ValueError) as e:
+        raise BenchmarkError(f"{path} is not Parquet ({e}); download it again") from None
     return [(f"{path} row {i}", r) for i, r in enumerate(rows, 1)]
 
 def list_rows(path: Path, data: bytes) -> list:
     "Rows of a file that is one JSON list of objects."
     rows = parsed(data, path)
-    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows): raise BenchmarkError(f"{path} is not a list of objects")
+    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+        raise BenchmarkError(f"{path} is not a list of objects")
     return [(f"{path} item {i}", json_row(r, data, f"{path} item {i}")) for i, r in enumerate(rows, 1)]
 
 # %% ../../nbs/problems/sources.ipynb #8d33473d
@@ -51,7 +54,9 @@ def content(
             parts.append(part)
             size += len(part)
             if size > most and (packed or not regular):
-                raise ValueError(f"{path} holds more than {most // 2**20} MiB{' when it is unpacked' if packed else ''}: " + ("unpack it with gunzip, if that is right" if packed else "name a file"))
+                raise ValueError(f"{path} holds more than {most // 2**20} "
+                                 f"MiB{' when it is unpacked' if packed else ''}: "
+                                 + ("unpack it with gunzip, if that is right" if packed else "name a file"))
     data = b"".join(parts)
     other = next((name for mark, name in OTHER_TEXT.items() if data.startswith(mark)), None)
     if other: raise ValueError(f"{path} line 1: the file is in {other}: save it as UTF-8")
@@ -62,55 +67,65 @@ def read_rows(
 ) -> list[tuple[str, dict]]:
     "Rows of a benchmark file as `[(where, row)]`; `where` is file and line, for messages."
     path = Path(path)
-    if not path.is_file(): raise BenchmarkError(f"{path} does not exist; name the folder that holds the benchmark files in CODEDPO_DATA")
+    if not path.is_file():
+        raise BenchmarkError(f"{path} does not exist; name the folder that holds the benchmark files in "
+                             "CODEDPO_DATA")
     if path.suffix == ".parquet": return parquet_rows(path)
     try: data = content(path)
     except ValueError as e: raise BenchmarkError(str(e)) from None
-    except (OSError, EOFError, zlib.error) as e: raise BenchmarkError(f"{path} cannot be read ({e}); download it again") from None
+    except (OSError, EOFError, zlib.error) as e:
+        raise BenchmarkError(f"{path} cannot be read ({e}); download it again") from None
     if path.name.removesuffix(".gz").endswith(".json"): return list_rows(path, data)
     lines = [(f"{path} line {i}", line) for i, line in enumerate(io.BytesIO(data), 1) if line.strip()]
     return [(where, json_row(parsed(line, where), line, where)) for where, line in lines]
 
 # %% ../../nbs/problems/sources.ipynb #57f9adf4
-NO_TEXT = re.compile(rb"[\x80-\xff]|\\u[dD][89a-fA-F]")   # what may be no text, so that plain lines need no second look
+# what may be no text, so that plain lines need no second look
+NO_TEXT = re.compile(rb"[\x80-\xff]|\\u[dD][89a-fA-F]")
 
 def parsed(data: bytes, where):
     "The JSON value in `data`; bytes that are no UTF-8 text are kept as they are, for `json_row` to find."
     try: return json.loads(data.decode("utf-8", "surrogateescape"))
-    except (ValueError, RecursionError) as e: raise BenchmarkError(f"{where} is not JSON ({str(e) or type(e).__name__}); download the file again") from None
+    except (ValueError, RecursionError) as e:
+        raise BenchmarkError(
+            f"{where} is not JSON ({str(e) or type(e).__name__}); download the file again") from None
 
 def json_row(row, data: bytes, where: str) -> dict: # what was parsed; the bytes that it was parsed from
     "The row itself if it is an object of proper text."
-    if not isinstance(row, dict): raise BenchmarkError(f"{where} is a JSON {type(row).__name__}, should be an object")
+    if not isinstance(row, dict):
+        raise BenchmarkError(f"{where} is a JSON {type(row).__name__}, should be an object")
     for field, value in row.items() if NO_TEXT.search(data) else ():
         try: json.dumps([field, value], ensure_ascii=False).encode()
-        except UnicodeEncodeError: raise BenchmarkError(f"{where}: field {ascii(field)} is not text in UTF-8; download the file again, or save it as UTF-8") from None
+        except UnicodeEncodeError:
+            raise BenchmarkError(f"{where}: field {ascii(field)} is not text in UTF-8; download the file "
+                                 "again, or save it as UTF-8") from None
     return row
 
 # %% ../../nbs/problems/sources.ipynb #75f17256
 RAW = "https://raw.githubusercontent.com"
-EVALPLUS, GOOGLE = "https://github.com/evalplus", f"{RAW}/google-research/google-research/8dadc6c56e2c2e51a9dd7e0d4bf2840922b4b6c0/mbpp"
+EVALPLUS, GOOGLE = ("https://github.com/evalplus",
+                    f"{RAW}/google-research/google-research/8dadc6c56e2c2e51a9dd7e0d4bf2840922b4b6c0/mbpp")
 MBPP_HUB = "hub:google-research-datasets/mbpp@4bb6404fdc6cacfda99d4ac4205087b89d32030c"
 PACK_HUB = "hub:bigcode/humanevalpack@9a41762f73a8cb23bb5811b73d5aab164efcf378"
 FILE = "test-00000-of-00001.parquet"
 
 # %% ../../nbs/problems/sources.ipynb #3e4d642f
 SOURCES = {  # name: address on the hub, address of the release
-    "humaneval": (f"hub:openai/openai_humaneval@7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544/openai_humaneval/{FILE}",
-        f"{RAW}/openai/human-eval/6d43fb980f9fee3c892a914eda09951f772ad10d/data/HumanEval.jsonl.gz#sha256=b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef"),
+    "humaneval": (f"hub:openai/openai_humaneval@7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544/openai_humaneval/{FILE}",  # noqa: E501
+        f"{RAW}/openai/human-eval/6d43fb980f9fee3c892a914eda09951f772ad10d/data/HumanEval.jsonl.gz#sha256=b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef"),  # noqa: E501
     "humaneval+": ("hub:evalplus/humanevalplus",
-        f"{EVALPLUS}/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz#sha256=272720b90ac375502c8ed23cd791c2a93dfb22a911641a494da74a426c09f101"),
-    "mbpp": (f"{MBPP_HUB}/full/{FILE}", f"{GOOGLE}/mbpp.jsonl#sha256=ccf64ceae9c5403bf50a044cb6d505bfd2a2963ee58338ba268fd65beab92a9f"),
-    "mbpp-sanitized": (f"{MBPP_HUB}/sanitized/{FILE}", f"{GOOGLE}/sanitized-mbpp.json#sha256=ca95deaa9a01ef0a6f439f88bcf0dd3db3563d22f22aad6cae04ebb9a8d8c8e9"),
-    "mbpp+": ("", f"{EVALPLUS}/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz#sha256=af43697e8791c4c149bdfd6b489d8b5412507551ac20e28a439f650b8225db63"),
-    "ds1000": ("hub:xlangai/DS-1000@4416080ac5cb80bdf7576aefb8f9a0b4d5426a44/test.jsonl#sha256=26a492838b05f9d030b2f08a5715c6bafecafb601c157da912bf417fd8b0d363",
-        f"{RAW}/xlang-ai/DS-1000/b39aab71da6d23ef8d3cac59a7c5f834516ab334/data/ds1000.jsonl.gz#sha256=e8c6daa9d7223976bce0296644f3933f78d7f47830669ff05cd61da62c6ba9b3"),
-    "bigcodebench": ("hub:bigcode/bigcodebench@b74c0d0bf70d2c0bc459be537895cca163007f1a/data/v0.1.4-00000-of-00001.parquet"
+        f"{EVALPLUS}/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz#sha256=272720b90ac375502c8ed23cd791c2a93dfb22a911641a494da74a426c09f101"),  # noqa: E501
+    "mbpp": (f"{MBPP_HUB}/full/{FILE}", f"{GOOGLE}/mbpp.jsonl#sha256=ccf64ceae9c5403bf50a044cb6d505bfd2a2963ee58338ba268fd65beab92a9f"),  # noqa: E501
+    "mbpp-sanitized": (f"{MBPP_HUB}/sanitized/{FILE}", f"{GOOGLE}/sanitized-mbpp.json#sha256=ca95deaa9a01ef0a6f439f88bcf0dd3db3563d22f22aad6cae04ebb9a8d8c8e9"),  # noqa: E501
+    "mbpp+": ("", f"{EVALPLUS}/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz#sha256=af43697e8791c4c149bdfd6b489d8b5412507551ac20e28a439f650b8225db63"),  # noqa: E501
+    "ds1000": ("hub:xlangai/DS-1000@4416080ac5cb80bdf7576aefb8f9a0b4d5426a44/test.jsonl#sha256=26a492838b05f9d030b2f08a5715c6bafecafb601c157da912bf417fd8b0d363",  # noqa: E501
+        f"{RAW}/xlang-ai/DS-1000/b39aab71da6d23ef8d3cac59a7c5f834516ab334/data/ds1000.jsonl.gz#sha256=e8c6daa9d7223976bce0296644f3933f78d7f47830669ff05cd61da62c6ba9b3"),  # noqa: E501
+    "bigcodebench": ("hub:bigcode/bigcodebench@b74c0d0bf70d2c0bc459be537895cca163007f1a/data/v0.1.4-00000-of-00001.parquet"  # noqa: E501
                      "#sha256=d9a4965821c9507ebdfb551c288656b2d5fe553234f5183044333ca8a4018267", ""),
-    "livecodebench": ("hub:livecodebench/code_generation_lite@0fe84c3912ea0c4d4a78037083943e8f0c4dd505/test.jsonl"
+    "livecodebench": ("hub:livecodebench/code_generation_lite@0fe84c3912ea0c4d4a78037083943e8f0c4dd505/test.jsonl"  # noqa: E501
                       "#sha256=2bd02b38beb48e8c46b5b9987095d999ff38cd8efc255ea5d58974317c48f63f", ""),
-    "humanevalpack/python": (f"{PACK_HUB}/python/{FILE}#sha256=ed5f15d789156e21222bfcd556c425a39042355c84ae1e8b058abd6a3d7f8075", ""),
-} | {f"humanevalpack/{language}": (f"{PACK_HUB}/{language}/{FILE}", "") for language in "js java cpp go rust".split()}
+    "humanevalpack/python": (f"{PACK_HUB}/python/{FILE}#sha256=ed5f15d789156e21222bfcd556c425a39042355c84ae1e8b058abd6a3d7f8075", ""),  # noqa: E501
+} | {f"humanevalpack/{language}": (f"{PACK_HUB}/{language}/{FILE}", "") for language in "js java cpp go rust".split()}  # noqa: E501
 
 # %% ../../nbs/problems/sources.ipynb #26c74fb8
 def is_remote(source: object) -> bool:
@@ -118,25 +133,42 @@ def is_remote(source: object) -> bool:
     return isinstance(source, str) and source.startswith(("hub:", "http://", "https://"))
 
 def address(
-    name: str,   # key of `SOURCES`, from which a data set's file and revision are taken if `source` names none
+    # key of `SOURCES`, from which a data set's file and revision are taken if `source` names none
+    name: str,
     source: str, # URL or `hub:owner/name@revision/file`, either with `#sha256=` and a sum at its end
 ) -> dict:
     "Parts of an address: `url` or `repo, revision, file`, and `sha256`; None for what it does not say."
     place, _, sha256 = source.partition("#sha256=")
-    if "#sha256=" in source and not re.fullmatch("[0-9a-f]{64}", sha256): raise BenchmarkError(f"{source}: what follows #sha256= should be 64 hexadecimal digits")
+    if "#sha256=" in source and not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise BenchmarkError(f"{source}: what follows #sha256= should be 64 hexadecimal digits")
     if not place.startswith("hub:"): return dict(url=place, sha256=sha256 or None)
     found = re.fullmatch(r"hub:([\w.-]+/[\w.-]+)(?:@([\w.-]+))?(?:/(.+))?", place)
-    if not found: raise BenchmarkError(f"{source} is no data set of the hub; write hub:owner/name, or hub:owner/name@revision/file")
+    if not found:
+        raise BenchmarkError(f"{source} is no data set of the hub; write hub:owner/name, or "
+                             "hub:owner/name@revision/file")
     known = SOURCES.get(name, ("",))[0]
     if known.startswith(f"{place}@"): return address(name, known)
     return dict(zip(("repo", "revision", "file"), found.groups(), strict=True)) | dict(sha256=sha256 or None)
 
 def origin(name: str) -> dict: # key of `SOURCES`
     "Where a benchmark comes from, for a table: `hub, release, checked by`."
-    def words(text): return f"{text.count('#sha256=') and 'SHA-256' or '@' in text and 'commit, sum of the first download' or 'not checked'}"
+    def words(text):
+        return (
+            
+               
+                  
+                     
+                        
+                           
+                              
+                                 
+                                    
+                                       
+                                          f"{text.count('#sha256=') and 'SHA-256' or '@' in text and 'commit, sum of the first download' or 'not checked'}")  # noqa: E501
     hub, release = SOURCES[name]
     return {"hub": hub.removeprefix("hub:").partition("@")[0], "release": release.partition("#")[0],
-            "checked by": "; ".join(f"{kind}: {words(text)}" for kind, text in (("hub", hub), ("release", release)) if text)}
+            "checked by": "; ".join(f"{kind}: {words(text)}" for kind,
+                                    text in (("hub", hub), ("release", release)) if text)}
 
 # %% ../../nbs/problems/sources.ipynb #e017813b
 def cache_folder() -> Path:
@@ -146,7 +178,8 @@ def cache_folder() -> Path:
 # %% ../../nbs/problems/sources.ipynb #507e1e4b
 def note_of(place: str, cache) -> Path:
     "Where the sum of the first download from `place` is noted."
-    return Path(cache or cache_folder())/"first_use"/(hashlib.sha256(place.encode()).hexdigest()[:16] + ".sha256")
+    return Path(cache or cache_folder())/"first_use"/(hashlib.sha256(place.encode()).hexdigest()[:16]
+                                                      + ".sha256")
 
 def noted(note: Path):
     "The sum in a note, None if there is none."
@@ -162,7 +195,9 @@ def trust(place: str, path: Path, note: Path) -> Path:
 
 def refused(place: str, got: str, expected: str, note: Path) -> BenchmarkError: # sums in hex
     "The error for a file with another sum than it should have."
-    if noted(note) == expected: why = f"but {expected} when it was first downloaded; take a fixed revision of it, or delete {note} to accept the new file"
+    if noted(note) == expected:
+        why = (f"but {expected} when it was first downloaded; take a fixed revision of it, or delete {note} "
+               "to accept the new file")
     else:
         names = ", ".join(n for n in SOURCES if "/" not in n)
         why = f"expected {expected}; the file changed or the download broke off: " \
@@ -186,8 +221,10 @@ def fetch(
     pooch.get_logger().setLevel("WARNING")
     try: pooch.retrieve(url, expected and f"sha256:{expected}", name, target.parent, downloader=download)
     except OSError as e:
-        reason = f"HTTP {e.response.status_code}" if getattr(e, "response", None) is not None else type(e).__name__
-        raise BenchmarkError(f"{url} cannot be downloaded ({reason}); download it elsewhere and put it at {target}, or into a folder that CODEDPO_DATA names") from None
+        reason = (f"HTTP {e.response.status_code}" if getattr(e, "response", None) is not None
+                  else type(e).__name__)
+        raise BenchmarkError(f"{url} cannot be downloaded ({reason}); download it elsewhere and put it at "
+                             f"{target}, or into a folder that CODEDPO_DATA names") from None
     except ValueError: raise refused(url, got[-1], expected, note) from None
     return target if sha256 else trust(url, target, note)
 
@@ -203,12 +240,14 @@ def hub_file(
     import huggingface_hub as hub
     import pooch
     place = f"hub:{repo}{f'@{revision}' if revision else ''}/{file}"
-    note, options = note_of(place, cache), dict(repo_type="dataset", revision=revision, cache_dir=cache and Path(cache)/"hub")
+    note, options = (note_of(place, cache),
+                     dict(repo_type="dataset", revision=revision, cache_dir=cache and Path(cache)/"hub"))
     try:
         try: path = hub.hf_hub_download(repo, file, local_files_only=True, **options)
         except hub.errors.LocalEntryNotFoundError: path = hub.hf_hub_download(repo, file, **options)
     except (OSError, ValueError) as e:
-        raise BenchmarkError(f"{place} cannot be downloaded ({type(e).__name__}); download {file} from https://huggingface.co/datasets/{repo} elsewhere "
+        raise BenchmarkError(f"{place} cannot be downloaded ({type(e).__name__}); download {file} from "
+                             f"https://huggingface.co/datasets/{repo} elsewhere "
                              "and pass the path of the file in place of the address") from None
     expected = sha256 or noted(note)
     if expected and (got := pooch.file_hash(path)) != expected:
@@ -218,14 +257,16 @@ def hub_file(
 
 # %% ../../nbs/problems/sources.ipynb #a7e8a181
 def remote_file(
-    name: str,   # key of `SOURCES`, from which a data set's file and revision are taken if `source` names none
+    # key of `SOURCES`, from which a data set's file and revision are taken if `source` names none
+    name: str,
     source: str, # URL or `hub:owner/name@revision/file`, either with `#sha256=` and a sum at its end
     cache: str | Path | None = None, # folder that keeps downloads
 ) -> Path:
     "The file at an address, downloaded if it has to be; `BenchmarkError` for a wrong sum or no network."
     at = address(name, source)
     if "url" in at: return fetch(at["url"], at["sha256"], cache)
-    if not at["file"]: raise BenchmarkError(f"{source} says no file; write hub:{at['repo']}/ and the file's name")
+    if not at["file"]:
+        raise BenchmarkError(f"{source} says no file; write hub:{at['repo']}/ and the file's name")
     return hub_file(**at, cache=cache)
 
 # %% ../../nbs/problems/sources.ipynb #af549231
@@ -242,8 +283,12 @@ def find_file(
 ) -> Path:
     "The file of a benchmark in a folder; `BenchmarkError` says where to put it."
     folder = data_folder(folder)
-    if folder is None: raise BenchmarkError(f"no data for {name}: set CODEDPO_DATA to a folder that holds {files[0]}, or pass the folder")
-    if not folder.is_dir(): raise BenchmarkError(f"the data folder {folder} does not exist; set CODEDPO_DATA to one that holds {files[0]}")
+    if folder is None:
+        raise BenchmarkError(f"no data for {name}: set CODEDPO_DATA to a folder that holds {files[0]}, or "
+                             "pass the folder")
+    if not folder.is_dir():
+        raise BenchmarkError(f"the data folder {folder} does not exist; set CODEDPO_DATA to one that holds "
+                             f"{files[0]}")
     for file in files:
         if found := sorted(folder.rglob(file)): return found[0]
     raise BenchmarkError(f"no file of {name} in {folder}; put {files[0]} there")

@@ -54,7 +54,8 @@ def read_stage(path: str | Path) -> Stage | None:
     try:
         cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
         code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-        tagged = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        tagged = ["".join(cell["source"]) for cell in cells
+                  if "parameters" in cell["metadata"].get("tags", [])]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadInput(f"{shown(path)} is no notebook that can be read: restore it with git") from None
     flows = [re.findall(rf"^#\| *{word}:(.*)$", "\n".join(tagged), re.M) for word in ("reads", "writes")]
@@ -74,7 +75,9 @@ def writers(stages: list[Stage]) -> dict[str, Stage]:
     found: dict[str, Stage] = {}
     for stage in stages:
         for name in stage.writes:
-            if name in found: raise BadInput(f"{found[name].name} and {stage.name} both write {name}: one of them must choose another name")
+            if name in found:
+                raise BadInput(f"{found[name].name} and {stage.name} both write {name}: one of them must "
+                               "choose another name")
             found[name] = stage
     return found
 
@@ -112,7 +115,8 @@ def profile_file(profile: str, base: str | Path) -> Path:
     known = sorted(p.stem for p in (Path(base)/"profiles").glob("*.yaml"))
     if profile not in known:
         near = "; single values are given by `--set`" if "=" in profile else did_you_mean(profile, known)
-        raise BadInput(f"There is no profile {brief(profile)}: profiles/ has {', '.join(known) or 'none'}{near}")
+        raise BadInput(f"There is no profile {brief(profile)}: profiles/ has "
+                       f"{', '.join(known) or 'none'}{near}")
     return Path(base)/"profiles"/f"{profile}.yaml"
 
 # %% ../../nbs/running/plan.ipynb #89a13cba
@@ -122,8 +126,11 @@ def profile_text(path: str | Path) -> str:
     "Text of a profile, or `BadInput` with the line that is not UTF-8."
     try: data = Path(path).read_bytes()
     except OSError as error: raise BadInput(str(file_error(error, path))) from None
-    if len(data) > LARGEST: raise BadInput(f"{shown(path)} has {len(data)} bytes, too many for a profile: write one `name: value` a line")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")): raise BadInput(f"{shown(path)}, line 1: the file is in UTF-16: save it as UTF-8")
+    if len(data) > LARGEST:
+        raise BadInput(f"{shown(path)} has {len(data)} bytes, too many for a profile: write one `name: "
+                       "value` a line")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadInput(f"{shown(path)}, line 1: the file is in UTF-16: save it as UTF-8")
     try: return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -161,7 +168,9 @@ def yaml_node(text: str,
 # %% ../../nbs/running/plan.ipynb #f107a81f
 def yaml_value(node, name: str, # of the parameter, for messages
                place: Callable): # as in `yaml_node`
-    "What a node stands for; `BadInput` for what is empty, and for a number in a form that is easily mistaken."
+    """What a node stands for;
+
+    `BadInput` for what is empty, and for a number in a form that is easily mistaken."""
     import yaml
     where = f"{place(node.start_mark.line + 1)}: {brief(name)[1:-1]}"
     if isinstance(node, yaml.SequenceNode): return [yaml_value(item, name, place) for item in node.value]
@@ -173,15 +182,19 @@ def yaml_value(node, name: str, # of the parameter, for messages
     if kind == "bool": return text.lower() in ("true", "yes", "on")
     if kind == "int":
         if not re.fullmatch(r"[-+]?(0|[1-9][0-9_]{0,24})", text) or abs(int(text)) >= 2**63:
-            raise BadInput(f"{where} is {brief(text)}, which YAML takes as an octal, hexadecimal or base-60 number, or which is too large: write a whole number in decimal digits")
+            raise BadInput(f"{where} is {brief(text)}, which YAML takes as an octal, hexadecimal or base-60 "
+                           "number, or which is too large: write a whole number in decimal digits")
         return int(text)
     if kind == "float":
         try: value = float(text)
         except ValueError: value = math.nan
-        if not math.isfinite(value): raise BadInput(f"{where} is {brief(text)}, which is no number to compute with: write one such as 1.0e-4")
+        if not math.isfinite(value):
+            raise BadInput(f"{where} is {brief(text)}, which is no number to compute with: write one such as "
+                           "1.0e-4")
         return value
     try: text.encode()
-    except UnicodeEncodeError: raise BadInput(f"{where} holds half a character: write the text itself") from None
+    except UnicodeEncodeError:
+        raise BadInput(f"{where} holds half a character: write the text itself") from None
     return text
 
 # %% ../../nbs/running/plan.ipynb #0cfe92ba
@@ -190,28 +203,35 @@ def load_profile(path: str | Path) -> dict[str, tuple]:
     import yaml
     def place(line): return f"{shown(path)}, line {line}"
     node, found = yaml_node(profile_text(path), place), {}
-    if not isinstance(node, yaml.MappingNode): raise BadInput(f"{shown(path)} holds no parameters: write one `name: value` a line")
+    if not isinstance(node, yaml.MappingNode):
+        raise BadInput(f"{shown(path)} holds no parameters: write one `name: value` a line")
     for key, value in node.value:
         where = place(key.start_mark.line + 1)
-        if not isinstance(key, yaml.ScalarNode): raise BadInput(f"{where}: the name of a parameter is a list or a mapping: write one `name: value` a line")
-        if key.value in found: raise BadInput(f"{where}: {brief(key.value)} is given a second time; keep one of the two")
+        if not isinstance(key, yaml.ScalarNode):
+            raise BadInput(f"{where}: the name of a parameter is a list or a mapping: write one `name: "
+                           "value` a line")
+        if key.value in found:
+            raise BadInput(f"{where}: {brief(key.value)} is given a second time; keep one of the two")
         found[key.value] = yaml_value(value, key.value, place), where
     return found
 
 # %% ../../nbs/running/plan.ipynb #54d8b021
-WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list", tuple: "a list", dict: "a mapping"}
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
+         tuple: "a list", dict: "a mapping"}
 
 def fits(value: object, default: object) -> bool:
     "Can `value` stand for a parameter whose default is `default`? A list is as good as its members."
     if default is None: return True
-    if isinstance(default, (list, tuple)): return isinstance(value, list) and all(fits(v, default[0]) for v in value if len(default))
+    if isinstance(default, (list, tuple)):
+        return isinstance(value, list) and all(fits(v, default[0]) for v in value if len(default))
     if isinstance(default, float): return isinstance(value, (int, float)) and not isinstance(value, bool)
     return type(value) is type(default)
 
 # %% ../../nbs/running/plan.ipynb #a3f0ac96
 def check_profile(values: dict[str, tuple], # of `load_profile`
                   stages: list[Stage]) -> None:
-    "Raise `BadInput` for the first value that no stage declares, or that is of another type than its default."
+    """Raise `BadInput` for the first value that no stage declares, or that is of another type than its
+    default."""
     known = {name for stage in stages for name in stage.params}
     for name, (value, where) in values.items():
         if name not in known | {"profile"} | ({"seeds"} if "seed" in known else set()):
@@ -235,8 +255,12 @@ def profile_seeds(values: dict[str, tuple] # of `load_profile`
     "The `seeds` of a profile; none if it is for a single run."
     seeds, where = values.get("seeds", (None, ""))
     if "seeds" not in values: return []
-    if not seeds or not fits(seeds, [0]): raise BadInput(f"{where}: seeds is {brief(seeds)}, but it has to be a list of whole numbers such as [0, 1, 2]")
-    if "seed" in values: raise BadInput(f"{where}: both seed and seeds are given; keep seed for a single run, or seeds for one run each")
+    if not seeds or not fits(seeds, [0]):
+        raise BadInput(f"{where}: seeds is {brief(seeds)}, but it has to be a list of whole numbers such as "
+                       "[0, 1, 2]")
+    if "seed" in values:
+        raise BadInput(f"{where}: both seed and seeds are given; keep seed for a single run, or seeds for "
+                       "one run each")
     twice = [k for k in seeds if seeds.count(k) > 1]
     if twice: raise BadInput(f"{where}: seeds has {twice[0]} more than once; name each seed once")
     return seeds
@@ -310,12 +334,15 @@ def meaning(source: str) -> str:
     except SyntaxError: return source
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(getattr(body[0].value, "value", None), str): body.pop(0)
+        if (isinstance(body, list) and body and isinstance(body[0], ast.Expr)
+            and isinstance(getattr(body[0].value, "value", None), str)):
+            body.pop(0)
     return ast.dump(tree)
 
 # %% ../../nbs/running/plan.ipynb #4b1456cb
 @functools.cache
-def _imported(source, package, folder=""): # of what package; `folder` of the module below it, for relative imports
+# of what package; `folder` of the module below it, for relative imports
+def _imported(source, package, folder=""):
     "Dotted names below `package` that a source imports, with all that they begin with."
     try: nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError: found = set(re.findall(rf"\b{package}\.[\w.]+", source))
@@ -323,7 +350,8 @@ def _imported(source, package, folder=""): # of what package; `folder` of the mo
         found = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         for node in (n for n in nodes if isinstance(n, ast.ImportFrom)):
             above = [package, *filter(None, folder.split("."))]
-            inside = ".".join([*(above[:len(above) + 1 - node.level] if node.level else ()), *filter(None, [node.module])])
+            inside = ".".join([*(above[:len(above) + 1 - node.level] if node.level else ()),
+                               *filter(None, [node.module])])
             found |= {inside} | {f"{inside}.{alias.name}" for alias in node.names}
     parts = [name.split(".")[1:] for name in found if name.startswith(package + ".")]
     return {".".join(names[:n]) for names in parts for n in range(1, len(names) + 1)}
@@ -339,7 +367,8 @@ def modules(code: Iterable[str], # sources
     found, todo = {}, [(source, "") for source in code]
     while todo:
         for name in _imported(todo[-1][0], Path(package).name, todo.pop()[1]):
-            for path in (Path(package)/f"{name.replace('.', '/')}.py", Path(package)/name.replace(".", "/")/"__init__.py"):
+            for path in (Path(package)/f"{name.replace('.', '/')}.py",
+                         Path(package)/name.replace(".", "/")/"__init__.py"):
                 if name in found or not path.is_file(): continue
                 source = path.read_text(encoding="utf-8")
                 found[name] = _digested(source)
@@ -461,7 +490,8 @@ def why_run(plan: Plan, stage: Stage) -> str:
     now = json.loads(json.dumps(plan.depends(stage)))
     changed = [name for name in now | done["depends"] if now.get(name) != done["depends"].get(name)]
     if changed: return f"changed: {', '.join(changed[:4])}" + (" and more" if len(changed) > 4 else "")
-    known = {f"artefacts/{name}" for name in load_register(plan.artefacts/"artefacts.json")} | {f"notebooks/{stage.name}.ipynb"}
+    known = ({f"artefacts/{name}" for name in load_register(plan.artefacts/"artefacts.json")}
+             | {f"notebooks/{stage.name}.ipynb"})
     known |= {file for entry in load_register(plan.dir/"manifest.json").values() for file in entry["files"]}
     for name, was in done["outputs"].items():
         if name not in known: return f"{name} is no longer recorded"

@@ -84,33 +84,44 @@ def no_space(error: BaseException) -> bool:
 # %% ../../nbs/running/records.ipynb #20b9eef9
 WAYS_OUT = {errno.EROFS: "lies on a file system that is read-only: choose another place",
             errno.EACCES: "may not be opened (permission denied): change its mode, or choose another place",
-            errno.EPERM: "may not be changed (operation not permitted): change its mode, or choose another place",
-            errno.EMFILE: "cannot be opened, because too many files are open: raise the limit with `ulimit -n 4096`",
+            errno.EPERM: "may not be changed (operation not permitted): change its mode, or choose another "
+            "place",
+            errno.EMFILE: "cannot be opened, because too many files are open: raise the limit with `ulimit "
+            "-n 4096`",
             errno.ENFILE: "cannot be opened, because the machine has too many files open: end other programs",
-            errno.ENAMETOOLONG: "has too long a name: choose a shorter one", errno.ELOOP: "is a link that leads back to itself: delete it",
-            errno.ENOTDIR: "lies below a file, not below a folder: choose another place", errno.EISDIR: "is a folder: name a file",
-            errno.EEXIST: "lies below a file, not below a folder: choose another place", errno.ENOENT: "does not exist: check the name"}
+            errno.ENAMETOOLONG: "has too long a name: choose a shorter one",
+            errno.ELOOP: "is a link that leads back to itself: delete it",
+            errno.ENOTDIR: "lies below a file, not below a folder: choose another place",
+            errno.EISDIR: "is a folder: name a file",
+            errno.EEXIST: "lies below a file, not below a folder: choose another place",
+            errno.ENOENT: "does not exist: check the name"}
 
 # %% ../../nbs/running/records.ipynb #9d2ddb98
 def file_error(error: OSError, path: str | os.PathLike) -> OSError:
     "The error of a system as one sentence, a `DiskFullError` or a `PathError`."
     if isinstance(error, (PathError, DiskFullError)): return error
-    if no_space(error): return DiskFullError(f"No space left to write {shown(path)}: free some disk space and give the same command again; "
+    if no_space(error):
+        return DiskFullError(f"No space left to write {shown(path)}: free some disk space and give the same "
+                             "command again; "
                                              "finished work is intact")
     what = WAYS_OUT.get(error.errno or 0, f"cannot be used ({error.strerror or error}): choose another place")
     return PathError(f"{shown(path)} {what}")
 
 # %% ../../nbs/running/records.ipynb #e27798f8
 def followed(path) -> Path:
-    "The regular file, there or not, to which `path` leads through all links; `PathError` for a folder, a device, a pipe."
+    """The regular file, there or not, to which `path` leads through all links;
+
+    `PathError` for a folder, a device, a pipe."""
     try:
         target = Path(os.path.realpath(path))
         if not os.path.lexists(target): return target
         mode = os.stat(target).st_mode
     except OSError as error: raise file_error(error, path) from None
-    except ValueError: raise PathError(f"{brief(str(path))} is no name of a file: leave the NUL character out") from None
+    except ValueError:
+        raise PathError(f"{brief(str(path))} is no name of a file: leave the NUL character out") from None
     if stat.S_ISREG(mode): return target
-    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    kind = ("a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a socket"
+            if stat.S_ISSOCK(mode) else "a device")
     raise PathError(f"{shown(path)} is {kind}, and would be replaced by a file: name a file")
 
 # %% ../../nbs/running/records.ipynb #f14a87b3
@@ -173,19 +184,25 @@ def same_file(a: str | os.PathLike, b: str | os.PathLike) -> bool:
 # %% ../../nbs/running/records.ipynb #99e7f654
 def destination(path: str | os.PathLike, # named by somebody for writing
                 inputs: Iterable = (), # what is read, and has to stay
-                ours=lambda name, head: True, # of a file that is there, from its name and first bytes: may it be replaced?
+                # of a file that is there, from its name and first bytes: may it be replaced?
+                ours=lambda name, head: True,
                 kind: str = "result" # what it should be, for the message
                ) -> Path:
     "The file that may be written for `path`, its folder made and tried; else `PathError`."
     if not str(path): raise PathError(f"The name of the {kind} is empty: name a file")
     target = followed(path)
     for read in inputs:
-        if same_file(target, read): raise PathError(f"{shown(path)} is also {shown(read)}, which would be lost: name another file for the {kind}")
+        if same_file(target, read):
+            raise PathError(f"{shown(path)} is also {shown(read)}, which would be lost: name another file "
+                            f"for the {kind}")
     try:
         if target.exists():
             with open(target, "rb") as file: head = file.read(4096)
-            if head and not ours(target.name, head): raise PathError(f"{shown(path)} is there and is no {kind} of codedpo_nb: name another file, or delete it")
-            if not target.stat().st_mode & 0o222 or not os.access(target, os.W_OK): raise PathError(f"{shown(path)} is read-only: change its mode, or name another file")
+            if head and not ours(target.name, head):
+                raise PathError(f"{shown(path)} is there and is no {kind} of codedpo_nb: name another file, "
+                                "or delete it")
+            if not target.stat().st_mode & 0o222 or not os.access(target, os.W_OK):
+                raise PathError(f"{shown(path)} is read-only: change its mode, or name another file")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target.parent): pass
     except OSError as error: raise file_error(error, path) from None
@@ -197,7 +214,8 @@ def _plain(value): # what JSON does not know: numpy's numbers and arrays, paths,
     if isinstance(value, Path): return str(value)
     if is_dataclass(value): return asdict(value)
     if isinstance(value, (set, frozenset)): return sorted(value)
-    raise TypeError(f"{type(value).__name__} cannot be recorded: give numbers, strings, lists and dictionaries")
+    raise TypeError(f"{type(value).__name__} cannot be recorded: give numbers, strings, lists and "
+                    "dictionaries")
 
 def fingerprint(value: object) -> str:
     "Digest of a plain value: of its canonical JSON, so that the order of keys does not matter."
@@ -207,7 +225,8 @@ def digest(path: str | os.PathLike) -> str:
     "Digest of a file's bytes, or of all names and bytes below a folder."
     path = Path(path)
     if path.is_dir():
-        return fingerprint([(p.relative_to(path).as_posix(), digest(p)) for p in sorted(path.rglob("*")) if p.is_file()])
+        return fingerprint(
+            [(p.relative_to(path).as_posix(), digest(p)) for p in sorted(path.rglob("*")) if p.is_file()])
     with open(path, "rb") as file: return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 # %% ../../nbs/running/records.ipynb #16f25401
@@ -451,7 +470,9 @@ def register(path: str | os.PathLike,
         entries = dict(before)
         yield entries
         if entries != before or not path.exists():
-            write_text(path, json.dumps(dict(sorted(entries.items(), key=order)), indent=1, ensure_ascii=False, default=_plain) + "\n")
+            write_text(path,
+                       json.dumps(dict(sorted(entries.items(), key=order)), indent=1, ensure_ascii=False,
+                                  default=_plain) + "\n")
 
 # %% ../../nbs/running/records.ipynb #ed670308
 ENTRIES: dict[str, dict] = { # what each entry of a register holds
@@ -486,7 +507,8 @@ def load_register(path: str | os.PathLike) -> dict:
     except OSError as error: raise file_error(error, path) from None
     except RecursionError: fault = "it is nested too deeply"
     except ValueError as error: fault = f"it is no JSON: {brief(str(error))}"
-    if fault: raise ArtefactError(f"{shown(path)} is damaged: delete it and give the same command again ({fault})")
+    if fault:
+        raise ArtefactError(f"{shown(path)} is damaged: delete it and give the same command again ({fault})")
     return entries
 
 # %% ../../nbs/running/records.ipynb #4731d487
@@ -497,9 +519,11 @@ def _note(name): # the runner reads here what a stage recorded, to drop what it 
 def _line(row, name, i):
     try: return json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain).encode() + b"\n"
     except UnicodeEncodeError as error:
-        raise ValueError(f"Row {i} of {name} cannot be written (half a character at position {error.start}): decode a model's bytes as a whole, with errors='replace'") from None
+        raise ValueError(f"Row {i} of {name} cannot be written (half a character at position {error.start}): "
+                         "decode a model's bytes as a whole, with errors='replace'") from None
     except (ValueError, RecursionError) as error:
-        way = "use None for a missing number" if "JSON compliant" in str(error) else "give numbers, strings, lists and dictionaries"
+        way = ("use None for a missing number" if "JSON compliant" in str(error)
+               else "give numbers, strings, lists and dictionaries")
         raise ValueError(f"Row {i} of {name} cannot be written ({error}): {way}") from None
 
 # %% ../../nbs/running/records.ipynb #fbbbfe27
@@ -577,7 +601,8 @@ def _entry(line: bytes): # the JSON object in a line; None if it holds none
 # %% ../../nbs/running/records.ipynb #599a659d
 def dataset(path: str | os.PathLike # an artefact of rows
            ) -> Any: # `datasets.Dataset`
-    "The rows as a `datasets.Dataset`; one without rows has its columns all the same, if its writer said which."
+    """The rows as a `datasets.Dataset`; one without rows has its columns all the same, if its writer said
+    which."""
     from datasets import Dataset
     path = Path(path)
     rows, like = _rows(path), load_register(path.parent/"artefacts.json").get(path.name, {}).get("like")
@@ -675,7 +700,8 @@ def _hashable(k): return tuple(map(_hashable, k)) if isinstance(k, (list, tuple)
 _reported: dict[str, float] = {}
 
 def report_progress(desc: str, n: int, total: int | None) -> None:
-    "Tell the runner that `n` of `total` are done; for trainers and other loops that are not iterables of ours."
+    """Tell the runner that `n` of `total` are done; for trainers and other loops that are not iterables of
+    ours."""
     path, now = os.environ.get("CODEDPO_PROGRESS_FILE"), time.time()
     if not path or (0 < n < (total or 0) and now - _reported.get(desc, 0) < .5): return
     _reported[desc] = now
@@ -686,7 +712,8 @@ def progress(iterable: Iterable, total: int | None = None, desc: str = "") -> It
     from tqdm import tqdm
     total = len(iterable) if total is None and isinstance(iterable, Sized) else total
     report_progress(desc, 0, total)
-    bar = tqdm(iterable, total=total, desc=desc, mininterval=.5, disable=bool(os.environ.get("CODEDPO_PROGRESS_FILE")))
+    bar = tqdm(iterable, total=total, desc=desc, mininterval=.5,
+               disable=bool(os.environ.get("CODEDPO_PROGRESS_FILE")))
     for n, item in enumerate(bar, 1):
         yield item
         report_progress(desc, n, total)
@@ -728,9 +755,12 @@ def style() -> None:
     "Set the style of every figure: colour-blind palette, white ground, sizes for a page 6.8 inches wide."
     import seaborn as sns
     sns.set_theme(context="paper", style="whitegrid", palette="colorblind", rc={
-        "figure.figsize": (6.8, 3.2), "figure.constrained_layout.use": True, "figure.facecolor": "white", "axes.facecolor": "white",
-        "savefig.facecolor": "white", "font.sans-serif": ["DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False,
-        "grid.color": "#e4e4e4", "grid.linewidth": .7, "axes.edgecolor": "#444444", "legend.frameon": False, "pdf.fonttype": 42})
+        "figure.figsize": (6.8, 3.2), "figure.constrained_layout.use": True, "figure.facecolor": "white",
+        "axes.facecolor": "white",
+        "savefig.facecolor": "white", "font.sans-serif": ["DejaVu Sans"], "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": "#e4e4e4", "grid.linewidth": .7, "axes.edgecolor": "#444444", "legend.frameon": False,
+        "pdf.fonttype": 42})
 
 # %% ../../nbs/running/records.ipynb #5fb55a4f
 @dataclass
@@ -743,23 +773,27 @@ class Picture:
         import base64
         png = Path(self.path).read_bytes()
         width = int.from_bytes(png[16:20], "big") * 100 // DPI
-        return {"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)}, {"image/png": {"width": width}}
+        return ({"image/png": base64.b64encode(png).decode(), "text/plain": repr(self)},
+                {"image/png": {"width": width}})
 
 # %% ../../nbs/running/records.ipynb #8ed14a82
 DPI = 200
 
 def _image(fig, format, caption):
     import matplotlib as mpl
-    buffer, meta = io.BytesIO(), dict(Date=None, Creator=None, Title=caption) if format == "svg" else dict(Software=None)
+    buffer, meta = (io.BytesIO(),
+                    dict(Date=None, Creator=None, Title=caption) if format == "svg" else dict(Software=None))
     with mpl.rc_context({"svg.hashsalt": "codedpo_nb", "svg.fonttype": "path"}):
-        fig.savefig(buffer, format=format, dpi=DPI, metadata=meta, bbox_inches="tight", pad_inches=.06, facecolor="white", transparent=False)
+        fig.savefig(buffer, format=format, dpi=DPI, metadata=meta, bbox_inches="tight", pad_inches=.06,
+                    facecolor="white", transparent=False)
     return _fewer_colours(buffer, caption) if format == "png" else buffer.getvalue()
 
 def _fewer_colours(file, caption): # a third of the bytes
     from PIL import Image, PngImagePlugin
     made, about = io.BytesIO(), PngImagePlugin.PngInfo()
     about.add_text("Title", caption)
-    Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(made, "png", optimize=True, dpi=(DPI, DPI), pnginfo=about)
+    Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(made, "png", optimize=True,
+        dpi=(DPI, DPI), pnginfo=about)
     return made.getvalue()
 
 # %% ../../nbs/running/records.ipynb #927bdc99
@@ -781,14 +815,19 @@ class Table:
 
     def markdown(self) -> str:
         "The table in Markdown, numbers to the right, four significant digits."
-        right = [all(isinstance(r[i], numbers.Real) or r[i] is None for r in self.rows) for i in range(len(self.columns))]
-        lines = [self.columns, ["---:" if r else "---" for r in right]] + [[significant(x, 4) for x in row] for row in self.rows]
-        return "".join("| " + " | ".join(str(x).replace("|", r"\|").replace("\n", " ") for x in line) + " |\n" for line in lines)
+        right = [all(isinstance(r[i], numbers.Real) or r[i] is None for r in self.rows)
+                 for i in range(len(self.columns))]
+        lines = ([self.columns, ["---:" if r else "---" for r in right]]
+                 + [[significant(x, 4) for x in row] for row in self.rows])
+        return "".join("| " + " | ".join(str(x).replace("|", r"\|").replace("\n", " ") for x in line) + " |\n"
+                       for line in lines)
 
     def csv(self) -> str:
         "The table as CSV, six significant digits."
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.columns] + [[significant(x, 6) for x in row] for row in self.rows])
+        csv.writer(text,
+                   lineterminator="\n").writerows([self.columns]
+                                                  + [[significant(x, 6) for x in row] for row in self.rows])
         return text.getvalue()
 
     def _repr_markdown_(self): return f"**{self.caption}**\n\n{self.markdown()}"

@@ -49,7 +49,8 @@ def grid(path: str | Path) -> dict:
     "Columns, cells and alignment of the CSV file `path`."
     with open(path, newline="", encoding="utf-8") as file: head, *rows = csv.reader(file)
     values = [[_value(x) for x in row] for row in rows]
-    right = [all(isinstance(row[i], (int, float)) or row[i] == "" for row in values) for i in range(len(head))]
+    right = [all(isinstance(row[i], (int, float)) or row[i] == "" for row in values)
+             for i in range(len(head))]
     cells = [[(significant(x, 4), r) for x, r in zip(row, right, strict=True)] for row in values]
     return dict(head=list(zip(head, right, strict=True)), rows=cells)
 
@@ -64,13 +65,17 @@ def title(notebook: str | Path) -> tuple[str, str]:
 
 # %% ../../nbs/running/report.ipynb #24da8881
 def entries(folder: str | Path) -> list[dict]:
-    "What the manifest in `folder` lists, in paper order, with content; `ArtefactError` if a file is not there any more."
+    """What the manifest in `folder` lists, in paper order, with content;
+
+    `ArtefactError` if a file is not there any more."""
     found = []
     for key, entry in sorted(load_register(Path(folder)/"manifest.json").items(), key=in_order):
         for file in entry["files"]:
             if not (Path(folder)/file).exists():
-                raise ArtefactError(f"{shown(Path(folder)/file)} is missing: run `codedpo-run --profile {Path(folder).name} --only {entry['stage']}` to make it again")
-        content = dict(image=picture(folder, entry["files"])) if entry["kind"] == "figure" else dict(grid=grid(Path(folder)/entry["files"][0]))
+                raise ArtefactError(f"{shown(Path(folder)/file)} is missing: run `codedpo-run --profile "
+                                    f"{Path(folder).name} --only {entry['stage']}` to make it again")
+        content = (dict(image=picture(folder, entry["files"])) if entry["kind"] == "figure"
+                   else dict(grid=grid(Path(folder)/entry["files"][0])))
         found.append(entry | content | dict(key=key, id=key.replace("/", "-")))
     return found
 
@@ -92,7 +97,7 @@ table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabul
 th, td { padding: .25rem .5rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top } th { border-bottom: 2px solid var(--soft); font-weight: 600 }
 .r { text-align: right } .code { white-space: pre-wrap; font-family: ui-monospace, Menlo, Consolas, monospace } details { font-size: .85rem; color: var(--soft) } summary { cursor: pointer } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .9rem; margin: .5rem 0 }
 dt { font-family: ui-monospace, Menlo, Consolas, monospace } dd { margin: 0; overflow-wrap: anywhere }
-"""
+"""  # noqa: E501
 
 # %% ../../nbs/running/report.ipynb #64ff8b72
 MACROS = """
@@ -105,7 +110,7 @@ MACROS = """
 <figcaption>{{ e.caption }}{% if e.timing %} (Measured time: differs from run to run.){% endif %}</figcaption>
 <details><summary>made by {{ e.notebook }} &middot; {{ e.files | join(", ") }}</summary>{{ pairs(e.params) }}{{ pairs(e.versions) }}</details>
 </figure>{% endmacro -%}
-"""
+"""  # noqa: E501
 PAGE = MACROS + """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>CodeDPO, profile {{ profile }}</title><style>{{ css | safe }}</style></head><body>
@@ -123,21 +128,28 @@ figures, and tables whose rows differ between the runs, are in the single report
 {% if times %}<h2 id="times">Time and memory</h2><p class="sub">Wall time of each stage when it last ran, and the most memory that it and its child processes held together, on the machine that made this page.</p>
 <figure>{{ table(times) }}</figure>{% endif %}
 </body></html>
-"""
+"""  # noqa: E501
 
 # %% ../../nbs/running/report.ipynb #76c13894
 def times(folder: str | Path) -> dict | None:
-    "Time and memory of the stages, with the sum of the one and the largest of the other; None if nothing has run."
+    """Time and memory of the stages, with the sum of the one and the largest of the other;
+
+    None if nothing has run."""
     path = Path(folder)/"timings/stages.csv"
     if not path.exists(): return None
     rows: list[dict] = []
     try:
-        with open(path, newline="") as file: rows = [dict(stage=r["stage"], seconds=float(r["seconds"]), peak_mb=int(r["peak_mb"])) for r in csv.DictReader(file)]
+        with open(path, newline="") as file:
+            rows = [dict(stage=r["stage"], seconds=float(r["seconds"]), peak_mb=int(r["peak_mb"]))
+                    for r in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError, csv.Error): pass
     if not rows: raise ArtefactError(f"{shown(path)} is damaged: delete it and give the same command again")
-    rows.append(dict(stage="all", seconds=sum(r["seconds"] for r in rows), peak_mb=max(r["peak_mb"] for r in rows)))
+    rows.append(dict(stage="all", seconds=sum(r["seconds"] for r in rows),
+                     peak_mb=max(r["peak_mb"] for r in rows)))
     return dict(head=[("stage", False), ("seconds", True), ("most memory, MB", True)],
-                rows=[[(r["stage"], False), (f"{r['seconds']:.1f}", True), (str(r["peak_mb"]), True)] for r in rows])
+                
+                   rows=[[(r["stage"], False), (f"{r['seconds']:.1f}", True), (str(r["peak_mb"]), True)]
+                         for r in rows])
 
 # %% ../../nbs/running/report.ipynb #34903621
 def in_short(found: list[dict]) -> list[dict]: # as from `entries`
@@ -176,7 +188,8 @@ def pooled_column(name: str, # of the column
     if all(column == cells[0] for column in cells): return {name: [_value(text) for text in cells[0]]}
     rows = list(zip(*[[_value(text) for text in column] for column in cells], strict=True))
     if any(isinstance(x, str) and x for row in rows for x in row): return None
-    return {f"{name}{end}": [None if "" in row else f(row) for row in rows] for end, f in (("", statistics.fmean), (" min", min), (" max", max))}
+    return {f"{name}{end}": [None if "" in row else f(row) for row in rows] for end,
+            f in (("", statistics.fmean), (" min", min), (" max", max))}
 
 # %% ../../nbs/running/report.ipynb #6d2244fb
 def pooled_table(paths: list, # CSV files of one table, one a run
@@ -201,15 +214,19 @@ def pooled_table(paths: list, # CSV files of one table, one a run
 
 # %% ../../nbs/running/report.ipynb #984dc7f0
 def pooled_rates(runs: list[dict] # one a run: for each column and row its problems' numbers by task id
-                ) -> dict: # lists by column: the mean over runs, and as `<name>, from` and `<name>, to` its 95 % interval
-    "Columns that all runs have as means over runs and problems, with intervals that hold both sources of noise."
+                # lists by column: the mean over runs, and as `<name>, from` and `<name>, to` its 95 %
+                # interval
+                ) -> dict:
+    """Columns that all runs have as means over runs and problems, with intervals that hold both sources of
+    noise."""
     from codedpo_nb.statistics import mean_over_runs as over_runs
     out: dict[str, list] = {}
     for name in [n for n in runs[0] if all(n in run for run in runs)]:
         found = []
         for i, rows in enumerate(zip(*(run[name] for run in runs), strict=False)):
             alike = all(row.keys() == rows[0].keys() for row in rows)
-            found.append(over_runs([[row[t] for t in sorted(row)] for row in rows], rng(0, "pooled", name, i), crossed=alike) if all(rows) else (None,) * 3)
+            found.append(over_runs([[row[t] for t in sorted(row)] for row in rows], rng(0, "pooled", name, i),
+                                   crossed=alike) if all(rows) else (None,) * 3)
         columns = zip(("", ", from", ", to"), zip(*found, strict=True), strict=False)
         out |= {f"{name}{end}": list(column) for end, column in columns}
     return out
@@ -219,16 +236,21 @@ def pooled_caption(captions: list[str], # one a run
                    seeds: list, rates: list | tuple = () # columns whose interval is over runs and problems
                   ) -> str:
     "Caption of a pooled table."
-    words = captions[0] if len(set(captions)) == 1 else f"{captions[0]} (In the words of the run with seed {seeds[0]}; their numbers differ between the runs.)"
-    return (f"{words} Mean over the runs with {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, with the smallest and the largest value (min, max) "
-            "where the runs differ; " + (f"the 95 % intervals of {', '.join(rates)} are over runs and problems (bootstrap of both); other " if rates else "")
+    words = (captions[0] if len(set(captions)) == 1 else f"{captions[0]} (In the words of the run with seed "
+             f"{seeds[0]}; their numbers differ between the runs.)")
+    return (f"{words} Mean over the runs with {'seed' if len(seeds) == 1 else 'seeds'} "
+            f"{', '.join(map(str, seeds))}, with the smallest and the largest value (min, max) "
+            "where the runs differ; "
+            + (f"the 95 % intervals of {', '.join(rates)} are over runs and "
+               "problems (bootstrap of both); other " if rates else "")
             + "intervals inside one run do not contain the variation between seeds.")
 
 # %% ../../nbs/running/report.ipynb #276a05e8
 def pool(run: Run, # of the profile itself; its stage is set to each table's
          singles: list, # folders of the single runs, one a seed
          seeds: list[int]) -> None:
-    "Record in `run` each table that all `singles` have with the same columns, rows and texts; what was recorded there before goes."
+    """Record in `run` each table that all `singles` have with the same columns, rows and texts; what was
+    recorded there before goes."""
     for entry in load_register(run.dir/"manifest.json").values():
         for file in entry["files"]: (run.dir/file).unlink(missing_ok=True)
     (run.dir/"manifest.json").unlink(missing_ok=True)
@@ -237,11 +259,14 @@ def pool(run: Run, # of the profile itself; its stage is set to each table's
         if entry["kind"] != "table" or not all(key in manifest for manifest in manifests): continue
         both = zip(singles, manifests, strict=True)
         files = [[Path(folder)/file for file in manifest[key]["files"]] for folder, manifest in both]
-        rates = pooled_rates([json.loads(more[0].read_text()) for _, _, *more in files]) if all(len(of) > 2 for of in files) else {}
+        rates = (pooled_rates([json.loads(more[0].read_text()) for _, _, *more in files])
+                 if all(len(of) > 2 for of in files) else {})
         rows = pooled_table([of[0] for of in files], rates)
         if not rows: continue
         run.stage, run.params = entry["stage"], {**entry["params"], "profile": run.profile, "seed": seeds}
-        run.table(rows, key.split("/", 1)[1], pooled_caption([manifest[key]["caption"] for manifest in manifests], seeds, list(rates)[::3]), entry["timing"], entry["headline"])
+        run.table(rows, key.split("/", 1)[1],
+                  pooled_caption([manifest[key]["caption"] for manifest in manifests], seeds,
+                                 list(rates)[::3]), entry["timing"], entry["headline"])
 
 # %% ../../nbs/running/report.ipynb #ffd0677a
 def notebook_markdown(notebook: str | Path) -> str:
@@ -250,7 +275,8 @@ def notebook_markdown(notebook: str | Path) -> str:
     for cell in json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"]).strip()
         if not source or re.search(r"^#\| *(hide|default_exp)", source, re.M): continue
-        if cell["cell_type"] == "code": source = "```python\n" + re.sub(r"^#\|.*\n", "", source, flags=re.M) + "\n```"
+        if cell["cell_type"] == "code":
+            source = "```python\n" + re.sub(r"^#\|.*\n", "", source, flags=re.M) + "\n```"
         parts.append(source)
     return "<!-- Made from nbs/index.ipynb by `make readme`. -->\n\n" + "\n\n".join(parts) + "\n"
 

@@ -109,11 +109,13 @@ def tidy(nb: dict, # executed notebook, changed in place
         for out in cell.get("outputs", []):
             stream = out.get("name") if out["output_type"] == "stream" else None
             if stream == "stderr" and not stderr: continue
-            if stream and kept and kept[-1].get("name") == stream: kept[-1]["text"] = "".join(kept[-1]["text"]) + "".join(out["text"])
+            if stream and kept and kept[-1].get("name") == stream:
+                kept[-1]["text"] = "".join(kept[-1]["text"]) + "".join(out["text"])
             else: kept.append(out)
         for out in kept:
             if "text" in out: out["text"] = _tidy_text(out["text"], base)
-            for mime in [m for m in out.get("data", {}) if m.startswith("text/")]: out["data"][mime] = _tidy_text(out["data"][mime], base)
+            for mime in [m for m in out.get("data", {}) if m.startswith("text/")]:
+                out["data"][mime] = _tidy_text(out["data"][mime], base)
         if "outputs" in cell: cell["outputs"] = kept
     return nb
 
@@ -125,7 +127,9 @@ def notebook_text(nb: dict) -> str:
         cell["source"] = lines(cell["source"])
         for out in cell.get("outputs", []):
             if "text" in out: out["text"] = lines(out["text"])
-            for mime in out.get("data", {}): out["data"][mime] = lines(out["data"][mime]) if mime.startswith("text/") else out["data"][mime]
+            for mime in out.get("data", {}):
+                out["data"][mime] = (lines(out["data"][mime]) if mime.startswith("text/")
+                                     else out["data"][mime])
     return json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 # %% ../../nbs/running/runner.ipynb #d4237a48
@@ -144,7 +148,8 @@ def refresh(stage: Stage, executed: Path, base: Path) -> None:
     if text != Path(executed).read_text(encoding="utf-8"): write_text(executed, text)
 
 # %% ../../nbs/running/runner.ipynb #33fee1fb
-BOOT = ("import ctypes, sys; prctl = getattr(ctypes.CDLL(None), 'prctl', None); prctl and prctl(1, 9); sys.path[:1] == [''] and sys.path.pop(0); "
+BOOT = ("import ctypes, sys; prctl = getattr(ctypes.CDLL(None), 'prctl', None); prctl and prctl(1, 9); "
+        "sys.path[:1] == [''] and sys.path.pop(0); "
         "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()")
 
 @contextmanager
@@ -166,7 +171,9 @@ def kernel_manager(folder: Path) -> type:
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
             self.transport, self.ip, self.shutdown_wait_time = "ipc", str(folder/"k"), 2.
-        kernel_spec = KernelSpec(argv=[sys.executable, "-c", BOOT, "-f", "{connection_file}", "--IPKernelApp.log_level=50"], display_name="python3", language="python")
+        kernel_spec = KernelSpec(argv=[sys.executable, "-c", BOOT, "-f", "{connection_file}",
+                                       "--IPKernelApp.log_level=50"], display_name="python3",
+                                 language="python")
     return Manager
 
 # %% ../../nbs/running/runner.ipynb #6deca2d5
@@ -183,10 +190,15 @@ def set_environment(**values: object) -> Iterator[None]:
 
 def kernel_environment(plan: Plan, key: str, running, sockets) -> dict:
     "Variables that the kernel of a stage gets beside those of this process."
-    path = os.pathsep.join(dict.fromkeys([str(plan.base), str(plan.package.parent), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    return dict(PYTHONPATH=path, PYTHONHASHSEED=0, PYDEVD_DISABLE_FILE_VALIDATION=1, HF_HUB_OFFLINE=1, HF_HUB_DISABLE_TELEMETRY=1,
-                TOKENIZERS_PARALLELISM="false", JUPYTER_RUNTIME_DIR=sockets, IPYTHONDIR=sockets/"ipython", CODEDPO_ROOT=plan.base,
-                CODEDPO_STAGE_KEY=key, CODEDPO_PROGRESS_FILE=running/"progress.jsonl", CODEDPO_RECORDED=running/"recorded.jsonl")
+    path = os.pathsep.join(
+        dict.fromkeys([str(plan.base), str(plan.package.parent),
+                       *filter(None, [os.environ.get("PYTHONPATH")])]))
+    return dict(PYTHONPATH=path, PYTHONHASHSEED=0, PYDEVD_DISABLE_FILE_VALIDATION=1, HF_HUB_OFFLINE=1,
+                HF_HUB_DISABLE_TELEMETRY=1,
+                TOKENIZERS_PARALLELISM="false", JUPYTER_RUNTIME_DIR=sockets, IPYTHONDIR=sockets/"ipython",
+                CODEDPO_ROOT=plan.base,
+                CODEDPO_STAGE_KEY=key, CODEDPO_PROGRESS_FILE=running/"progress.jsonl",
+                CODEDPO_RECORDED=running/"recorded.jsonl")
 
 # %% ../../nbs/running/runner.ipynb #46493491
 FULL = re.compile(r"No space left|Disk quota exceeded|File too large|Errno (28|27|122)")
@@ -198,9 +210,12 @@ def stage_error(error, # PapermillExecutionError
     said = next(iter(str(error.evalue).strip().splitlines()), "")[:400]
     more = f"(the traceback is in {shown(failed)})"
     if error.ename == "DiskFullError": return DiskFullError(f"{stage.name}: {said} {more}")
-    if FULL.search(said): return DiskFullError(f"{stage.name}: no space left ({said}): free some disk space and give the same command again; finished work is intact {more}")
+    if FULL.search(said):
+        return DiskFullError(f"{stage.name}: no space left ({said}): free some disk space and give the same "
+                             f"command again; finished work is intact {more}")
     if error.ename == "ArtefactError": return ArtefactError(f"{stage.name}: {said} {more}")
-    return StageFailed(f"{stage.name} failed in its cell [{error.exec_count}] with {error.ename}: {said} {more}")
+    return StageFailed(f"{stage.name} failed in its cell [{error.exec_count}] with {error.ename}: {said} "
+                       f"{more}")
 
 # %% ../../nbs/running/runner.ipynb #88777fa8
 def execute_notebook(plan: Plan, stage: Stage, key: str, running: Path) -> None:
@@ -357,18 +372,22 @@ def duration(seconds: float) -> str:
 # %% ../../nbs/running/runner.ipynb #e1397cf9
 @contextmanager
 def locked(plan: Plan) -> Iterator[None]:
-    "Keep other runs of the same profile out of the block; `Locked` if one is there. What a killed run left half written goes."
+    """Keep other runs of the same profile out of the block;
+
+    `Locked` if one is there. What a killed run left half written goes."""
     plan.artefacts.mkdir(parents=True, exist_ok=True)
     with open(plan.artefacts/".run.lock", "a+") as lock:
         try: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Locked(f"Profile {plan.profile} is being run by process {lock.read().strip()}: wait until it ends, or end it") from None
+            raise Locked(f"Profile {plan.profile} is being run by process {lock.read().strip()}: wait until "
+                         "it ends, or end it") from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         for leftover in plan.dir.rglob(".*.tmp"):
-            if re.fullmatch(r"\..*\.\d+\.tmp", leftover.name) and leftover.is_file(): leftover.unlink(missing_ok=True)
+            if re.fullmatch(r"\..*\.\d+\.tmp", leftover.name) and leftover.is_file():
+                leftover.unlink(missing_ok=True)
         yield
 
 # %% ../../nbs/running/runner.ipynb #62252e08
@@ -378,8 +397,11 @@ def enough_files() -> None:
     "Raise `BadInput` if this process may not open the files that a kernel needs."
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     infinite = resource.RLIM_INFINITY
-    if soft != infinite and soft < FILES and (hard == infinite or hard >= FILES): resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
-    elif soft != infinite and soft < FILES: raise BadInput(f"This process may open {soft} files, and a notebook needs {FILES}: raise the limit with `ulimit -n 1024`")
+    if soft != infinite and soft < FILES and (hard == infinite or hard >= FILES):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+    elif soft != infinite and soft < FILES:
+        raise BadInput(f"This process may open {soft} files, and a notebook needs {FILES}: raise the limit "
+                       "with `ulimit -n 1024`")
 
 # %% ../../nbs/running/runner.ipynb #17dee6af
 NEEDED = "yaml papermill ipykernel psutil tqdm jinja2".split() # that running notebooks takes
@@ -397,7 +419,8 @@ def stage_costs(plan: Plan) -> dict[str, dict]:
     "Seconds and peak memory of each stage, from `timings/stages.csv`."
     try:
         with open(plan.dir/"timings/stages.csv", newline="") as file:
-            found = {row["stage"]: {k: float(row[k]) for k in ("seconds", "peak_mb")} for row in csv.DictReader(file)}
+            found = {row["stage"]: {k: float(row[k]) for k in ("seconds", "peak_mb")}
+                     for row in csv.DictReader(file)}
         return {stage: cost for stage, cost in found.items() if all(0 <= x < math.inf for x in cost.values())}
     except (OSError, KeyError, ValueError, TypeError, csv.Error): return {}
 
@@ -405,7 +428,8 @@ def stage_costs(plan: Plan) -> dict[str, dict]:
 def note_cost(plan: Plan, stage: Stage, cost: dict) -> None:
     "Put time and memory of `stage` into `timings/stages.csv` and `.md`, and drop stages that are no more."
     known = stage_costs(plan) | {stage.name: cost}
-    rows = [dict(stage=s.name, seconds=round(known[s.name]["seconds"], 1), peak_mb=round(known[s.name]["peak_mb"])) for s in plan.stages if s.name in known]
+    rows = [dict(stage=s.name, seconds=round(known[s.name]["seconds"], 1),
+                 peak_mb=round(known[s.name]["peak_mb"])) for s in plan.stages if s.name in known]
     table = tabulate(rows)
     write_text(plan.dir/"timings/stages.csv", table.csv())
     write_text(plan.dir/"timings/stages.md", table.markdown())
@@ -485,7 +509,8 @@ def _run(plan, only, start_from, force, file):
     usual = statistics.median([c["seconds"] for c in known.values()] or [1.])
     with locked(plan):
         note_overrides(plan)
-        display = Display({s.name: known.get(s.name, {}).get("seconds", usual) for s in stages}, bool(known), file)
+        display = Display({s.name: known.get(s.name, {}).get("seconds", usual) for s in stages}, bool(known),
+                          file)
         try:
             for stage in stages:
                 why = "forced" if force else why_run(plan, stage)
@@ -513,7 +538,8 @@ def run_seeds(plan: Plan, only: str = "", start_from: str = "", force: bool = Fa
     with locked(plan):
         note_overrides(plan)
         for n, (seed, single) in enumerate(zip(plan.seeds, singles, strict=True), 1):
-            print(f"Seed {seed}, run {n} of {len(singles)}, in {shown(single.dir)}", file=file or sys.stderr, flush=True)
+            print(f"Seed {seed}, run {n} of {len(singles)}, in {shown(single.dir)}", file=file or sys.stderr,
+                  flush=True)
             ran += _run(single, only, start_from, force, file)
         pool(Run(plan.profile, "", {}, home=plan.base), [single.dir for single in singles], plan.seeds)
         report = build(plan.dir, [single.profile for single in singles])
@@ -626,12 +652,18 @@ def main(argv: list | None = None) -> int:
     try:
         if args.pop("dry_run"):
             rows = dry_run(**args)
-            for row in rows: print(f"{row['stage']:{max(16, *(len(r['stage']) for r in rows))}} {row['action']:8} {row['why']}")
+            for row in rows:
+                print(f"{row['stage']:{max(16, *(len(r['stage']) for r in rows))}} {row['action']:8} "
+                      f"{row['why']}")
         else: run_profile(**args)
     except known as error:
         if isinstance(error, OSError) and error.filename: error = file_error(error, error.filename)
-        elif no_space(error) and not isinstance(error, DiskFullError): error = DiskFullError(f"No space left ({error}): free some disk space and give the same command again")
-        print(f"codedpo-run: {error if str(error) else 'interrupted; the same command continues where it was'}", file=sys.stderr)
+        elif no_space(error) and not isinstance(error, DiskFullError):
+            error = DiskFullError(f"No space left ({error}): free some disk space and give the same command "
+                                  "again")
+        print(
+            f"codedpo-run: {error if str(error) else 'interrupted; the same command continues where it was'}",
+              file=sys.stderr)
         return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
     except ModuleNotFoundError:
         try: enough_libraries()

@@ -44,27 +44,38 @@ def broken(value: object) -> bool: # a text, or lists and objects of texts
 def turn(i: int, # number of the turn, from 1
          said) -> dict: # what stands there
     "One turn as `{role, content}` with a standard role."
-    if not isinstance(said, dict): raise ChatError(f"round {i} is {type(said).__name__}, should be an object with role and content")
+    if not isinstance(said, dict):
+        raise ChatError(f"round {i} is {type(said).__name__}, should be an object with role and content")
     for key in ("role", "content"):
         if key not in said: raise ChatError(f"round {i} has no key {key!r}")
-        if not isinstance(said[key], str): raise ChatError(f"round {i}: {key!r} is {type(said[key]).__name__}, should be text")
-    if said["role"] not in ROLES: raise ChatError(f"round {i} has the unknown role {said['role']!r}: use {', '.join(ROLES)}")
-    if broken(said["content"]): raise ChatError(f"round {i} ({said['role']}) holds {BROKEN}: decode the text again, or leave the line out")
-    if blank(said["content"]): raise ChatError(f"round {i} ({said['role']}) has no content: leave the line out, or fill it")
+        if not isinstance(said[key], str):
+            raise ChatError(f"round {i}: {key!r} is {type(said[key]).__name__}, should be text")
+    if said["role"] not in ROLES:
+        raise ChatError(f"round {i} has the unknown role {said['role']!r}: use {', '.join(ROLES)}")
+    if broken(said["content"]):
+        raise ChatError(f"round {i} ({said['role']}) holds {BROKEN}: decode the text again, or leave the "
+                        "line out")
+    if blank(said["content"]):
+        raise ChatError(f"round {i} ({said['role']}) has no content: leave the line out, or fill it")
     return dict(role=ROLES[said["role"]], content=said["content"])
 
 # %% ../../nbs/training/chat.ipynb #6f53bcf0
 def conversation(turns: list[dict]) -> list[dict]: # list of {role, content}
     "The turns with standard roles, if they alternate and end with the assistant; else `ChatError`."
-    if not isinstance(turns, list): raise ChatError(f"the rounds are {type(turns).__name__}, should be a list")
+    if not isinstance(turns, list):
+        raise ChatError(f"the rounds are {type(turns).__name__}, should be a list")
     if not turns: raise ChatError("there are no rounds")
     found = [turn(i, said) for i, said in enumerate(turns, 1)]
     first = int(found[0]["role"] == "system")
     for i, said in enumerate(found[first:], first):
-        if said["role"] == "system": raise ChatError(f"round {i + 1} is a system round, which may only be the first")
+        if said["role"] == "system":
+            raise ChatError(f"round {i + 1} is a system round, which may only be the first")
         expected = "user" if (i - first) % 2 == 0 else "assistant"
-        if said["role"] != expected: raise ChatError(f"round {i + 1} is by the {said['role']}, but user and assistant must alternate, the user first")
-    if found[-1]["role"] != "assistant": raise ChatError("the last round is not by the assistant, so there is no answer to learn")
+        if said["role"] != expected:
+            raise ChatError(f"round {i + 1} is by the {said['role']}, but user and assistant must alternate, "
+                            "the user first")
+    if found[-1]["role"] != "assistant":
+        raise ChatError("the last round is not by the assistant, so there is no answer to learn")
     return found
 
 # %% ../../nbs/training/chat.ipynb #6ae1d514
@@ -76,17 +87,22 @@ def messages_of(row: dict) -> list[dict]: # a row of training data in any of the
     for key in ("chat_rounds", "messages"):
         if key in row: return conversation(row[key])
     asked = next((key for key in PAIRS if key in row), None)
-    if asked is None: raise ChatError(f"no key 'chat_rounds', 'messages', 'prompt' or 'instruction' among {', '.join(map(repr, row)) or 'no keys'}")
+    if asked is None:
+        raise ChatError("no key 'chat_rounds', 'messages', 'prompt' or 'instruction' among "
+                        f"{', '.join(map(repr, row)) or 'no keys'}")
     if PAIRS[asked] not in row: raise ChatError(f"there is {asked!r} but no key {PAIRS[asked]!r}")
     said = [row[asked], row[PAIRS[asked]]]
     if row.get("input") and asked == "instruction": said[0] = f"{said[0]}\n\n{row['input']}"
-    return conversation(sum((s if isinstance(s, list) else [dict(role=role, content=s)] for role, s in zip(("user", "assistant"), said, strict=True)), []))
+    return conversation(
+        sum((s if isinstance(s, list) else [dict(role=role, content=s)] for role,
+             s in zip(("user", "assistant"), said, strict=True)), []))
 
 # %% ../../nbs/training/chat.ipynb #2df3b5b1
 def line_of(raw: bytes) -> dict:
     "A row of training data from a line of a file: the row's own keys and `messages`."
     try: row = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as e: raise ChatError(f"is not UTF-8 (byte {e.start + 1}): save the file as UTF-8") from None
+    except UnicodeDecodeError as e:
+        raise ChatError(f"is not UTF-8 (byte {e.start + 1}): save the file as UTF-8") from None
     except ValueError as e: raise ChatError(f"is not JSON ({e})") from None
     if not isinstance(row, dict): raise ChatError(f"is a JSON {type(row).__name__}, should be an object")
     return {k: v for k, v in row.items() if k != "chat_rounds"} | dict(messages=messages_of(row))
@@ -111,7 +127,8 @@ def part_sizes(n: int, # rows of a task
     try: parts = [float(x) for x in shares.split(",")]
     except (ValueError, AttributeError): parts = []
     if len(parts) != 3 or min(parts) < 0 or not all(map(math.isfinite, parts)) or parts[0] <= 0:
-        raise ChatError(f"the split {shares!r} is not three shares such as '98,2,0' for training, validation and test")
+        raise ChatError(f"the split {shares!r} is not three shares such as '98,2,0' for training, validation "
+                        "and test")
     held = [max(1, round(n * x / sum(parts))) if x else 0 for x in parts[1:]]
     if n <= sum(held): raise ChatError(f"{n} rows are too few for the split {shares!r}")
     return [n - sum(held), *held]
@@ -122,7 +139,8 @@ def first_request(messages: list) -> str:
     return "\n".join(" ".join(m["content"].split()) for m in said)
 
 def deal(rows: list, sizes: list) -> list: # rows with messages; how many go to each part
-    "Lists of rows, in order, about as long as `sizes`; rows that begin with the same request go to the same part."
+    """Lists of rows, in order, about as long as `sizes`; rows that begin with the same request go to the same
+    part."""
     same, out = {}, []
     for row in rows: same.setdefault(first_request(row["messages"]), []).append(row)
     left = iter(same.values())
@@ -130,7 +148,8 @@ def deal(rows: list, sizes: list) -> list: # rows with messages; how many go to 
         out.append([])
         while len(out[-1]) < size and (group := next(left, None)): out[-1] += group
         if size and not out[-1]:
-            raise ChatError(f"{len(rows)} rows hold {len(same)} different requests, too few to hold some out: add others, or give another split")
+            raise ChatError(f"{len(rows)} rows hold {len(same)} different requests, too few to hold some "
+                            "out: add others, or give another split")
     return out
 
 # %% ../../nbs/training/chat.ipynb #32833106
@@ -140,8 +159,10 @@ def read_tasks(folders: list, # one folder a task
     "`{train, valid, test}`: rows as from `read_chats`, with the folder's name as `task`."
     out, names = dict(train=[], valid=[], test=[]), [Path(f).name for f in folders]
     for name, folder in zip(names, map(Path, folders), strict=True):
-        if names.count(name) > 1: raise ChatError(f"two task folders are called {name!r}: the name is the task's, so rename one")
-        if not (files := sorted(folder.glob("**/*.jsonl"))): raise ChatError(f"{shown(folder)} holds no .jsonl file: give one folder a task")
+        if names.count(name) > 1:
+            raise ChatError(f"two task folders are called {name!r}: the name is the task's, so rename one")
+        if not (files := sorted(folder.glob("**/*.jsonl"))):
+            raise ChatError(f"{shown(folder)} holds no .jsonl file: give one folder a task")
         rows = [row | dict(task=name) for file in files for row in read_chats(file)]
         random.Random(stream(seed, "split", name)).shuffle(rows)
         try: divided = deal(rows, part_sizes(len(rows), shares))
@@ -151,18 +172,22 @@ def read_tasks(folders: list, # one folder a task
 
 # %% ../../nbs/training/chat.ipynb #fcce2d1e
 def exchanges(rows: list[dict]) -> list[dict]: # rows with messages
-    "One row of prompt and completion, both lists of messages, for each turn of the assistant; other columns are kept."
-    return [{k: v for k, v in row.items() if k != "messages"} | dict(prompt=row["messages"][:i], completion=[said])
+    """One row of prompt and completion, both lists of messages, for each turn of the assistant; other columns
+    are kept."""
+    return [{k: v for k, v in row.items() if k != "messages"}
+            | dict(prompt=row["messages"][:i], completion=[said])
             for row in rows for i, said in enumerate(row["messages"]) if said["role"] == "assistant"]
 
 # %% ../../nbs/training/chat.ipynb #3eb7df01
 IM_START, IM_END = "<|im_start|>", "<|im_end|>"
-ON_ANSWERS = dict(assistant_only_loss=True, eos_token=IM_END)  # for TRL's `SFTConfig`, with a column `messages`
+# for TRL's `SFTConfig`, with a column `messages`
+ON_ANSWERS = dict(assistant_only_loss=True, eos_token=IM_END)
 
 def chatml(tokenizer) -> int: # changed in place
     "Give a tokenizer ChatML's template and end token; returns how many tokens had to be added."
     from codedpo_nb.world.model import CHATML
-    added = tokenizer.add_special_tokens(dict(additional_special_tokens=[t for t in (IM_START, IM_END) if t not in tokenizer.get_vocab()]))
+    added = tokenizer.add_special_tokens(
+        dict(additional_special_tokens=[t for t in (IM_START, IM_END) if t not in tokenizer.get_vocab()]))
     if tokenizer.pad_token in (None, IM_END): tokenizer.pad_token = tokenizer.eos_token
     tokenizer.eos_token, tokenizer.chat_template = IM_END, CHATML
     return added
@@ -170,7 +195,8 @@ def chatml(tokenizer) -> int: # changed in place
 # %% ../../nbs/training/chat.ipynb #499dfd3f
 def chat_model(path: str | Path, # folder or hub name of a causal model, base or chat
                folder: str | Path) -> str | Path: # where to save the copy
-    "A copy of a model that speaks ChatML: template, end token and, where tokens are new, rows of embeddings. Returns `folder`."
+    """A copy of a model that speaks ChatML: template, end token and, where tokens are new, rows of
+    embeddings. Returns `folder`."""
     from codedpo_nb.world.model import end_tokens, load_model, save_model
     model, tokenizer = load_model(path)
     if chatml(tokenizer) and len(tokenizer) > model.get_input_embeddings().num_embeddings:
@@ -199,26 +225,37 @@ def check_length(rows: list[dict], # rows with messages
                  tokenizer, longest: int) -> None: # most tokens of a conversation
     "Refuse rows that a trainer would cut; `ChatError` names them."
     texts = tokenizer.apply_chat_template([r["messages"] for r in rows], tokenize=False)
-    long = [(r.get("task_id", f"row {i}"), n) for i, (r, ids) in enumerate(zip(rows, tokenizer(texts, add_special_tokens=False).input_ids, strict=True), 1)
+    long = [(r.get("task_id", f"row {i}"), n) for i,
+            (r,
+             ids) in enumerate(zip(rows, tokenizer(texts, add_special_tokens=False).input_ids, strict=True),
+                               1)
             if (n := len(ids)) > longest]
-    some = ", ".join(f"{name} ({n} tokens)" for name, n in long[:3]) + (f" and {len(long) - 3} more" if len(long) > 3 else "")
+    some = (", ".join(f"{name} ({n} tokens)" for name, n in long[:3])
+            + (f" and {len(long) - 3} more" if len(long) > 3 else ""))
     if long: raise ChatError(f"longer than {longest} tokens: {some}; raise the limit, or leave them out")
 
 # %% ../../nbs/training/chat.ipynb #254207ec
-ROLE = r"(?:[#*<|\[(]{0,4} ?(?:system|user|human|instruction|question|problem|prompt|task|input|inst|q)\b[|>\])*: ]{0,5}\s{0,3})"
-OPEN_LINE = re.compile(r"(?:[{(\[,=;]|\*/|->|=>)\s*\Z|\A\s*(?:#|//|/\*|--)")  # a line of code, in whatever language, that something has to follow
+ROLE = (r"(?:[#*<|\[(]{0,4} "
+        r"?(?:system|user|human|instruction|question|problem|prompt|task|input|inst|q)\b[|>\])*: "
+        r"]{0,5}\s{0,3})")
+# a line of code, in whatever language, that something has to follow
+OPEN_LINE = re.compile(r"(?:[{(\[,=;]|\*/|->|=>)\s*\Z|\A\s*(?:#|//|/\*|--)")
 
 def program_at(answer: str, at: int) -> str: # where in the answer
     "The fenced block around that place, or the whole answer."
     before = answer[:at]
-    return answer[before.rindex("```"):].partition("\n")[2].partition("```")[0] if before.count("```") % 2 else answer
+    return (answer[before.rindex("```"):].partition("\n")[2].partition("```")[0] if before.count("```") % 2
+            else answer)
 
-def goes_on(said: str, rest: str, program: str) -> bool: # a request; what follows it in an answer; the program that both may be part of
+# a request; what follows it in an answer; the program that both may be part of
+def goes_on(said: str, rest: str, program: str) -> bool:
     "Is a repeated request the head of a program, which the rest completes?"
-    last, following = said.rstrip().rpartition("\n")[2], next((line for line in rest.splitlines() if line.strip()), "")
+    last, following = (said.rstrip().rpartition("\n")[2],
+                       next((line for line in rest.splitlines() if line.strip()), ""))
     same_line = bool(re.match(r"[^\S\r\n]*\S", rest))
     if not following or OPEN_LINE.search(last): return bool(following)
-    if last[:1].isspace() or last.endswith(":"): return parses(program) if same_line else following[:1].isspace()
+    if last[:1].isspace() or last.endswith(":"):
+        return parses(program) if same_line else following[:1].isspace()
     return parses(program)
 
 # %% ../../nbs/training/chat.ipynb #3d90fbac
@@ -232,46 +269,52 @@ def echoed(said: str, answer: str) -> bool: # what the user or the system said
         alone = not re.match(r"[^\S\r\n]*\S", rest)       # nothing else stands on its line
         begins = not before.strip() and len(words) > 2    # a word or two begin many a program
         quoted = before.count('"""') % 2 or before.count("\'\'\'") % 2
-        if (found[1] or alone or begins) and not quoted and not goes_on(said, rest, program_at(answer, found.start())): return True
+        if ((found[1] or alone or begins) and not quoted
+            and not goes_on(said, rest, program_at(answer, found.start()))):
+            return True
     return False
 
 # %% ../../nbs/training/chat.ipynb #2af046e2
 MODES = ("case1", "case2", "case3", "case4", "selfpaced", "coba")
-KEYS = {  # MFTCoder's key: (the name here, what it may be, MFTCoder's default); a name "" means that it has no effect here
-    "data_paths": ("tasks", "folders", ...), "pretrained_model_path": ("model", "text", ...), "output_dir": ("folder", "text", ...),
-    "data_split": ("shares", "text", "98,2,0"), "seq_length": ("longest", "count", 4096), "seed": ("seed", "whole", 1234),
-    "num_train_epochs": ("epochs", "count", 4), "max_train_steps": ("most_steps", "count?", None), "learning_rate": ("lr", "positive", 5e-5),
-    "min_lr": ("min_lr", "number", 5e-6), "lr_scheduler_type": ("schedule", "text", "cosine"), "num_warmup_steps": ("warmup", "number", .05),
+KEYS = {  # MFTCoder's key: (the name here, what it may be, MFTCoder's default); a name "" means that it has no effect here  # noqa: E501
+    "data_paths": ("tasks", "folders", ...), "pretrained_model_path": ("model", "text", ...), "output_dir": ("folder", "text", ...),  # noqa: E501
+    "data_split": ("shares", "text", "98,2,0"), "seq_length": ("longest", "count", 4096), "seed": ("seed", "whole", 1234),  # noqa: E501
+    "num_train_epochs": ("epochs", "count", 4), "max_train_steps": ("most_steps", "count?", None), "learning_rate": ("lr", "positive", 5e-5),  # noqa: E501
+    "min_lr": ("min_lr", "number", 5e-6), "lr_scheduler_type": ("schedule", "text", "cosine"), "num_warmup_steps": ("warmup", "number", .05),  # noqa: E501
     "weight_decay": ("weight_decay", "number", .01), "per_device_train_batch_size": ("batch", "count", 8),
-    "per_device_eval_batch_size": ("eval_batch", "count", 8), "gradient_accumulation_steps": ("accumulate", "count", 1),
-    "peft_type": ("adapter", ("lora", "qlora", None), "qlora"), "quantization": ("bits", ("4bit", "8bit", "16bit", None), None),
-    "lora_rank": ("rank", "count", 96), "lora_alpha": ("alpha", "positive", 32), "lora_dropout": ("dropout", "number", .05),
-    "target_modules": ("targets", "names?", None), "weighted_loss_mode": ("weighting", MODES, "case3"), "task_weights": ("task_weights", "text?", None),
-    "padding_mode": ("packing", ("padding", "pack", "concat"), "padding"), "log_interval": ("log_every", "count", 10),
-    "checkpointing_steps": ("save_every", "count", 100), "evaluation_steps": ("eval_every", "count", 100), "early_stopping": ("stop_early", "flag", True),
+    "per_device_eval_batch_size": ("eval_batch", "count", 8), "gradient_accumulation_steps": ("accumulate", "count", 1),  # noqa: E501
+    "peft_type": ("adapter", ("lora", "qlora", None), "qlora"), "quantization": ("bits", ("4bit", "8bit", "16bit", None), None),  # noqa: E501
+    "lora_rank": ("rank", "count", 96), "lora_alpha": ("alpha", "positive", 32), "lora_dropout": ("dropout", "number", .05),  # noqa: E501
+    "target_modules": ("targets", "names?", None), "weighted_loss_mode": ("weighting", MODES, "case3"), "task_weights": ("task_weights", "text?", None),  # noqa: E501
+    "padding_mode": ("packing", ("padding", "pack", "concat"), "padding"), "log_interval": ("log_every", "count", 10),  # noqa: E501
+    "checkpointing_steps": ("save_every", "count", 100), "evaluation_steps": ("eval_every", "count", 100), "early_stopping": ("stop_early", "flag", True),  # noqa: E501
     "early_stopping_stall_num": ("patience", "count", 5), "saving_limit": ("checkpoints", "count?", None),
-    "attn_implementation": ("attention", "text", "flash_attention_2"), "selfpaced_interval": ("selfpaced_interval", "count", 1),
-    "selfpaced_history_length": ("selfpaced_history", "count", 100), "selfpaced_sample_valid_num": ("selfpaced_batches", "count", 1),
-    "selfpaced_scale_factor": ("selfpaced_scale", "positive", 50), "coba_warmup_steps": ("coba_warmup", "whole", 100),
-    "coba_history_length": ("coba_history", "count", 200), "coba_tau": ("coba_tau", "positive", 5), "coba_update_interval": ("coba_interval", "count", 1),
+    "attn_implementation": ("attention", "text", "flash_attention_2"), "selfpaced_interval": ("selfpaced_interval", "count", 1),  # noqa: E501
+    "selfpaced_history_length": ("selfpaced_history", "count", 100), "selfpaced_sample_valid_num": ("selfpaced_batches", "count", 1),  # noqa: E501
+    "selfpaced_scale_factor": ("selfpaced_scale", "positive", 50), "coba_warmup_steps": ("coba_warmup", "whole", 100),  # noqa: E501
+    "coba_history_length": ("coba_history", "count", 200), "coba_tau": ("coba_tau", "positive", 5), "coba_update_interval": ("coba_interval", "count", 1),  # noqa: E501
     "coba_sample_valid_num": ("coba_batches", "count", 1)}
 
 # %% ../../nbs/training/chat.ipynb #d7b89e0e
-NO_EFFECT = """tb_dir model_type vocab_file low_cpu_mem_usage tokenizer_type use_dynamic_padding epoch_checkpointing shuffle_before_split use_random_sampler
-weight_by_num_documents make_vocab_size_divisible_by model_parallel_size use_slow_tokenizer use_xformers trust_remote_code world_size auto_resume
-resume_from_checkpoint distributed_type init_timeout_seconds""".split()
+NO_EFFECT = """tb_dir model_type vocab_file low_cpu_mem_usage tokenizer_type use_dynamic_padding
+     epoch_checkpointing shuffle_before_split use_random_sampler weight_by_num_documents
+    make_vocab_size_divisible_by model_parallel_size use_slow_tokenizer use_xformers
+    trust_remote_code world_size auto_resume resume_from_checkpoint distributed_type
+    init_timeout_seconds""".split()
 ONLY = dict(load_raw_dataset=True, tokenize_mode="sft", role_markers=None, data_weights=None)
 SPELT = dict(evalation_steps="evaluation_steps")
 VALUE_KINDS = {  # what a value may be: (its description, whether a value is it)
-    "text": ("a text", lambda v: isinstance(v, str) and bool(v)), "flag": ("true or false", lambda v: isinstance(v, bool)),
-    "count": ("a whole number from 1", lambda v: type(v) is int and v > 0), "whole": ("a whole number from 0", lambda v: type(v) is int and v >= 0),
-    "number": ("a number from 0", lambda v: type(v) in (int, float) and v >= 0), "positive": ("a number above 0", lambda v: type(v) in (int, float) and v > 0),
+    "text": ("a text", lambda v: isinstance(v, str) and bool(v)), "flag": ("true or false", lambda v: isinstance(v, bool)),  # noqa: E501
+    "count": ("a whole number from 1", lambda v: type(v) is int and v > 0), "whole": ("a whole number from 0", lambda v: type(v) is int and v >= 0),  # noqa: E501
+    "number": ("a number from 0", lambda v: type(v) in (int, float) and v >= 0), "positive": ("a number above 0", lambda v: type(v) in (int, float) and v > 0),  # noqa: E501
     "folders": ("folders, as a list or as '[a,b]'", lambda v: bool(folders_in(v))),
     "names": ("a name or a list of names", lambda v: isinstance(v, (str, list)) and bool(v))}
 
 def folders_in(value) -> list:
     "The folders of `data_paths`, a list or a text such as `[a,b]`; empty if it is neither."
-    if isinstance(value, str): value = [part.strip().strip("\"'") for part in value.strip().removeprefix("[").removesuffix("]").split(",")]
+    if isinstance(value, str):
+        value = [part.strip().strip("\"'")
+                 for part in value.strip().removeprefix("[").removesuffix("]").split(",")]
     return value if isinstance(value, list) and all(isinstance(p, str) and p for p in value) else []
 
 # %% ../../nbs/training/chat.ipynb #735fee95
@@ -294,27 +337,41 @@ def nearest(key: str) -> str:
 def mft_given(given: dict) -> dict: # the file's object
     "The keys of a configuration under their known names, each one checked; `ChatError`."
     for wrong, right in SPELT.items():
-        if wrong in given and right in given: raise ChatError(f"both {wrong!r} and {right!r} are given: leave out the first")
+        if wrong in given and right in given:
+            raise ChatError(f"both {wrong!r} and {right!r} are given: leave out the first")
     given = {SPELT.get(key, key): value for key, value in given.items()}
     for key, value in given.items():
         if key in KEYS: mft_value(key, value)
-        elif key in ONLY and value != ONLY[key]: raise ChatError(f"{key!r} is {json.dumps(value)}, but only {json.dumps(ONLY[key])} is supported here")
-        elif key not in ONLY and key not in NO_EFFECT: raise ChatError(f"the key {key!r} is unknown: did you mean {nearest(key)!r}?")
-    if missing := [key for key, (_, _, default) in KEYS.items() if default is ... and key not in given]: raise ChatError(f"there is no key {missing[0]!r}")
+        elif key in ONLY and value != ONLY[key]:
+            raise ChatError(f"{key!r} is {json.dumps(value)}, but only {json.dumps(ONLY[key])} is supported "
+                            "here")
+        elif key not in ONLY and key not in NO_EFFECT:
+            raise ChatError(f"the key {key!r} is unknown: did you mean {nearest(key)!r}?")
+    if missing := [key for key, (_, _, default) in KEYS.items() if default is ... and key not in given]:
+        raise ChatError(f"there is no key {missing[0]!r}")
     return given
 
 # %% ../../nbs/training/chat.ipynb #3170fab2
 def mft_settings(path: str | Path) -> dict: # a JSON file
-    "Settings from a configuration of MFTCoder, under the names of this project (`KEYS`); what has no effect is in `unused`."
+    """Settings from a configuration of MFTCoder, under the names of this project (`KEYS`); what has no effect
+    is in `unused`."""
     path = Path(path)
     try: given = mft_given(json.loads(path.read_text(encoding="utf-8")))
-    except OSError: raise ChatError(f"{shown(path)} cannot be read: give MFTCoder's configuration as a JSON file") from None
+    except OSError:
+        raise ChatError(
+            f"{shown(path)} cannot be read: give MFTCoder's configuration as a JSON file") from None
     except ChatError as e: raise ChatError(f"{shown(path)}: {e}") from None
-    except (ValueError, AttributeError) as e: raise ChatError(f"{shown(path)} is not a JSON object ({e})") from None
+    except (ValueError, AttributeError) as e:
+        raise ChatError(f"{shown(path)} is not a JSON object ({e})") from None
     found = {name: given.get(key, default) for key, (name, _, default) in KEYS.items()}
     found["tasks"] = folders_in(found["tasks"])
-    found["bits"] = int(found["bits"].removesuffix("bit")) if found["bits"] not in (None, "16bit") else 4 if found["adapter"] == "qlora" else None
-    if found["bits"] and not found["adapter"]: raise ChatError(f"{shown(path)}: weights in {found['bits']} bits can only be trained with an adapter: "
-                                                               "set 'peft_type' to \"qlora\", or 'quantization' to null")
+    found["bits"] = (int(found["bits"].removesuffix("bit")) if found["bits"] not in (None, "16bit") else 4
+                     if found["adapter"] == "qlora" else None)
+    if found["bits"] and not found["adapter"]:
+        raise ChatError(f"{shown(path)}: weights in {found['bits']} bits can only be trained with an "
+                        "adapter: "
+                                                               
+                                                                  "set 'peft_type' to \"qlora\", or "
+                                                               "'quantization' to null")
     if not found.pop("stop_early"): found["patience"] = None
     return found | dict(unused=sorted(set(given) & set(NO_EFFECT)))

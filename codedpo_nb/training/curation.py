@@ -25,8 +25,12 @@ from ..world.sampling import extract_code
 # %% ../../nbs/training/curation.ipynb #743763cc
 def alpaca(path: str | Path) -> list[dict]: # a file of instruction, input and output
     "Rows of prompt and answer; the input follows the instruction after a blank line."
-    try: return [dict(prompt=row["instruction"] + (f"\n\n{row['input']}" if row.get("input") else ""), answer=row["output"]) for _, row in read_rows(path)]
-    except KeyError as error: raise BenchmarkError(f"{path} has a row without the key {error}: give a file of instruction, input and output") from None
+    try:
+        return [dict(prompt=row["instruction"] + (f"\n\n{row['input']}" if row.get("input") else ""),
+                     answer=row["output"]) for _, row in read_rows(path)]
+    except KeyError as error:
+        raise BenchmarkError(f"{path} has a row without the key {error}: give a file of instruction, input "
+                             "and output") from None
 
 # %% ../../nbs/training/curation.ipynb #d3981fd0
 def row_text(row: dict) -> str: # with prompt and answer
@@ -56,9 +60,12 @@ def near_duplicates(rows: list, least: float=.7) -> list:
 
 # %% ../../nbs/training/curation.ipynb #0a98422e
 SIGNS = {name: re.compile(signs, re.M) for name, signs in {
-    "python": r"^\s*(?:def \w+ *\(|class \w+.*:|elif .*:|import \w+(?: as \w+)?$|from [\w.]+ import )|\bself\.|\bprint\(",
-    "javascript": r"\b(?:const|let|var) \w+ *=|=> *[{(\w]|\bfunction\b *\w*\(|console\.log|document\.|===|require\(",
-    "java": r"\b(?:public|private|protected) (?:static |final |class |[\w<>\[\]]+ \w+ *[(=;])|System\.out|\bString\b|List<\w+>|^import java",
+    "python": r"^\s*(?:def \w+ *\(|class \w+.*:|elif .*:|import \w+(?: as \w+)?$|from [\w.]+ import "
+    r")|\bself\.|\bprint\(",
+    "javascript": r"\b(?:const|let|var) \w+ *=|=> *[{(\w]|\bfunction\b "
+    r"*\w*\(|console\.log|document\.|===|require\(",
+    "java": r"\b(?:public|private|protected) (?:static |final |class |[\w<>\[\]]+ \w+ "
+    r"*[(=;])|System\.out|\bString\b|List<\w+>|^import java",
     "c++": r"#include *<\w+>|std::|\bcout *<<|\bcin *>>|using namespace|\bvector<|\.push_back\(",
     "c": r"#include *<\w+\.h>|\bprintf\(|\bscanf\(|\bmalloc\(|\bchar \*|\bint main\(",
     "c#": r"\busing System|Console\.(?:Write|Read)|^namespace \w+|\bforeach \(|\bstring\[?\]? \w+ *[=;,)]",
@@ -66,11 +73,26 @@ SIGNS = {name: re.compile(signs, re.M) for name, signs in {
     "rust": r"\bfn \w+|\blet mut\b|\w+!\(|\.iter\(\)|::new\(|&str\b|\bVec<|\bimpl \w+|&mut ",
     "php": r"<\?php|\$\w+ *=|\becho ['\"$]|\$this->",
     "ruby": r"^\s*def \w+[?!]?(?:\(.*\))?$|\bputs |^\s*end$|\.each do|\bdo \|\w+\|",
-    "sql": r"\b(?:SELECT|INSERT INTO|CREATE TABLE|UPDATE|DELETE FROM|ALTER TABLE|GROUP BY|ORDER BY|WHERE|JOIN)\b",
-    "html": r"</?(?:!DOCTYPE|html|head|body|div|span|p|h\d|a|form|table|t[rdh]|script|style|input|ul|li|img|button|link)\b[^>]*>",
+    "sql": r"\b(?:SELECT|INSERT INTO|CREATE TABLE|UPDATE|DELETE FROM|ALTER TABLE|GROUP BY|ORDER "
+    r"BY|WHERE|JOIN)\b",
+    
+       
+          
+             
+                
+                   
+                      
+                         
+                            
+                               
+                                  
+                                     
+                                        "html": r"</?(?:!DOCTYPE|html|head|body|div|span|p|h\d|a|form|table|t[rdh]|script|style|input|ul|li|img|button|link)\b[^>]*>",  # noqa: E501
     "css": r"^[^\n{};=()]+\{\s*$|^\s*[\w-]+: [^;{}()]+;$|@media",
-    "shell": r"^#!/\S*sh\b|^\s*(?:echo|grep|awk|sed|cd|sudo|export|mkdir|chmod|find) |\$\(|^\s*(?:fi|done)$|\bthen$"}.items()}
-FENCED = {"py": "python", "py3": "python", "python3": "python", "pycon": "python", "js": "javascript", "cpp": "c++", "cs": "c#", "csharp": "c#", "bash": "shell", "sh": "shell", "golang": "go"}
+    "shell": r"^#!/\S*sh\b|^\s*(?:echo|grep|awk|sed|cd|sudo|export|mkdir|chmod|find) "
+    r"|\$\(|^\s*(?:fi|done)$|\bthen$"}.items()}
+FENCED = {"py": "python", "py3": "python", "python3": "python", "pycon": "python", "js": "javascript",
+          "cpp": "c++", "cs": "c#", "csharp": "c#", "bash": "shell", "sh": "shell", "golang": "go"}
 
 # %% ../../nbs/training/curation.ipynb #f08db22f
 def language(answer: str) -> str:
@@ -92,7 +114,8 @@ def another_language(rows: list, wanted: str="python") -> list:
 # %% ../../nbs/training/curation.ipynb #cce08e87
 def unparsable(rows: list) -> list:
     "Reasons: an answer in Python that is not a program."
-    return [f"does not parse: {extract_code(row['answer']).strip().splitlines()[0][:60]!r}" if language(row["answer"]) == "python"
+    return [f"does not parse: {extract_code(row['answer']).strip().splitlines()[0][:60]!r}"
+            if language(row["answer"]) == "python"
             and not parses(extract_code(row["answer"])) else None for row in rows]
 
 def misfit(rows: list,
@@ -130,10 +153,10 @@ def contaminated(rows: list, index: tuple) -> list:
     return [repeats_exam([row["prompt"], extract_code(row["answer"])], index) for row in rows]
 
 # %% ../../nbs/training/curation.ipynb #ee144378
-TEXTS = {  # sets whose texts are read as they are: (files, the first that is there; fields of the problem, fields of the answer, field of the function's name)
-    **{name: (BENCHMARKS[name][0], "prompt", "canonical_solution", "entry_point") for name in ("humaneval", "humaneval+", "mbpp+")},
+TEXTS = {  # sets whose texts are read as they are: (files, the first that is there; fields of the problem, fields of the answer, field of the function's name)  # noqa: E501
+    **{name: (BENCHMARKS[name][0], "prompt", "canonical_solution", "entry_point") for name in ("humaneval", "humaneval+", "mbpp+")},  # noqa: E501
     "humanevalpack": ("humanevalpack/*.jsonl.gz", "prompt instruction", "canonical_solution", "entry_point"),
-    "ds1000": ("ds1000.jsonl.gz", "prompt", "reference_code", ""), "livecodebench": ("livecodebench/*.jsonl.gz", "content", "", ""),
+    "ds1000": ("ds1000.jsonl.gz", "prompt", "reference_code", ""), "livecodebench": ("livecodebench/*.jsonl.gz", "content", "", ""),  # noqa: E501
     "bigcodebench": ("bigcodebench*.jsonl.gz", "complete_prompt instruct_prompt", "canonical_solution", "")}
 
 def texts_of(name: str, folder) -> list: # key of `TEXTS`; data folder
@@ -149,7 +172,9 @@ def texts_of(name: str, folder) -> list: # key of `TEXTS`; data folder
 def exams(folder=None) -> tuple: # CODEDPO_DATA by default
     "Problems of every evaluation set in the data folder, and a dictionary that says why a set is missing."
     problems, missing, folder = [], {}, data_folder(folder)
-    if folder is None: return [], dict.fromkeys([*BENCHMARKS, *TEXTS], "no data folder: set CODEDPO_DATA to compare with this set")
+    if folder is None:
+        return [], dict.fromkeys([*BENCHMARKS, *TEXTS],
+                                 "no data folder: set CODEDPO_DATA to compare with this set")
     for name in dict.fromkeys([*BENCHMARKS, *TEXTS]):
         try: problems += texts_of(name, folder) if name in TEXTS else benchmarks.load(name, folder)
         except BenchmarkError as error: missing[name] = str(error)
@@ -161,7 +186,8 @@ def failing(rows: list[dict], # those with `tests`, a list of code, are run
     "Reasons: the first verdict of an answer on its own tests that is not a pass."
     from codedpo_nb import sandbox
     tested = [i for i, row in enumerate(rows) if row.get("tests")]
-    verdicts = sandbox.run([extract_code(rows[i]["answer"]) for i in tested], [rows[i]["tests"] for i in tested], **how).verdicts if tested else []
+    verdicts = (sandbox.run([extract_code(rows[i]["answer"]) for i in tested],
+                            [rows[i]["tests"] for i in tested], **how).verdicts if tested else [])
     first = {i: next((v for v in row if v != "pass"), None) for i, row in zip(tested, verdicts, strict=True)}
     return [first.get(i) for i in range(len(rows))]
 
@@ -173,23 +199,27 @@ def answer_loss(model, tokenizer, # any causal model of Hugging Face and its tok
     from torch.nn.functional import cross_entropy
 
     from codedpo_nb.world.model import answer_logits, chat
-    start = tokenizer.bos_token or tokenizer.eos_token  # of a model without a template, which an empty request would leave with nothing to read
+    # of a model without a template, which an empty request would leave with nothing to read
+    start = tokenizer.bos_token or tokenizer.eos_token
     ask = tokenizer([chat(tokenizer, p) or start for p in prompts], add_special_tokens=False).input_ids
     said = tokenizer([a + tokenizer.eos_token for a in answers], add_special_tokens=False).input_ids
     texts, out = [a + s for a, s in zip(ask, said, strict=True)], [0.] * len(ask)
-    for i, logits, tokens in answer_logits(model, texts, list(map(len, ask)), batch): out[i] = cross_entropy(logits.float(), tokens).item()
+    for i, logits, tokens in answer_logits(model, texts, list(map(len, ask)), batch):
+        out[i] = cross_entropy(logits.float(), tokens).item()
     return out
 
 def difficulty(model, tokenizer, rows: list[dict], batch: int=8) -> list[float]:
     "Instruction-following difficulty of each row."
     answers = [row["answer"] for row in rows]
-    given, alone = (answer_loss(model, tokenizer, prompts, answers, batch) for prompts in ([row["prompt"] for row in rows], [""] * len(rows)))
+    given, alone = (answer_loss(model, tokenizer, prompts, answers, batch)
+                    for prompts in ([row["prompt"] for row in rows], [""] * len(rows)))
     return [float(np.exp(g - a)) for g, a in zip(given, alone, strict=True)]
 
 # %% ../../nbs/training/curation.ipynb #1db75b44
 def unrelated(rows: list, # with `ifd`, from `difficulty`
               most: float=1.0) -> list: # the highest that stays
-    "Reasons: an instruction-following difficulty above `most`, where the request does not help to write the answer."
+    """Reasons: an instruction-following difficulty above `most`, where the request does not help to write the
+    answer."""
     return [f"IFD {row['ifd']:.2f}" if row["ifd"] > most else None for row in rows]
 
 # %% ../../nbs/training/curation.ipynb #51312173
@@ -199,7 +229,8 @@ def quotas(sizes: dict, # stratum -> rows in it
     total = sum(sizes.values())
     exact = {name: k * n / total for name, n in sizes.items()}
     given = {name: int(x) for name, x in exact.items()}
-    for name in sorted(sizes, key=lambda s: (given[s] - exact[s], str(s)))[:k - sum(given.values())]: given[name] += 1
+    for name in sorted(sizes, key=lambda s: (given[s] - exact[s], str(s)))[:k - sum(given.values())]:
+        given[name] += 1
     return given
 
 # %% ../../nbs/training/curation.ipynb #4ad5cfbc
@@ -208,10 +239,12 @@ def pick(rows: list, k: int,
          rng: np.random.Generator,
          worth: Callable | None=None) -> list[int]: # row -> number, the highest are taken; None: by chance
     "Indices of `k` rows, in their order."
-    if not 0 < k <= len(rows): raise ValueError(f"{k} rows of {len(rows)} cannot be picked: ask for 1 to {len(rows)}")
+    if not 0 < k <= len(rows):
+        raise ValueError(f"{k} rows of {len(rows)} cannot be picked: ask for 1 to {len(rows)}")
     members = defaultdict(list)
     for i in rng.permutation(len(rows)).tolist(): members[stratum(rows[i])].append(i)
-    if worth: members = {name: sorted(found, key=lambda i: -worth(rows[i])) for name, found in members.items()}
+    if worth:
+        members = {name: sorted(found, key=lambda i: -worth(rows[i])) for name, found in members.items()}
     wanted = quotas({name: len(found) for name, found in members.items()}, k)
     return sorted(i for name, found in members.items() for i in found[:wanted[name]])
 
@@ -234,11 +267,14 @@ def funnel(rows: list, # with prompt and answer
     report = []
     for step, reasons in steps.items():
         found = reasons(rows)
-        if len(found) != len(rows): raise ValueError(f"The step {step!r} gave {len(found)} reasons for {len(rows)} rows: give None for a row that stays")
+        if len(found) != len(rows):
+            raise ValueError(f"The step {step!r} gave {len(found)} reasons for {len(rows)} rows: give None "
+                             "for a row that stays")
         gone = [(row, why) for row, why in zip(rows, found, strict=True) if why]
         kept = [row for row, why in zip(rows, found, strict=True) if not why]
         row, why = gone[0] if gone else ({}, "")
-        report.append({"step": step, "before": len(rows), "removed": len(gone), "kept": len(kept), "why, for example": clip(why),
+        report.append({"step": step, "before": len(rows), "removed": len(gone), "kept": len(kept),
+                       "why, for example": clip(why),
                        "request": clip(row.get("prompt", "")), "answer": clip(row.get("answer", ""))})
         rows = kept
     return rows, report
@@ -250,12 +286,18 @@ def funnel_figure(report: list[dict]): # from `funnel`; the figure
     fig, ax = plt.subplots(figsize=(6.8, .42 * len(report) + .9))
     first, y = max(1, report[0]["before"]), range(len(report))
     ax.barh(y, [r["kept"] for r in report], color="C0", label="kept")
-    ax.barh(y, [r["removed"] for r in report], left=[r["kept"] for r in report], color="C1", alpha=.6, label="removed")
+    ax.barh(y, [r["removed"] for r in report], left=[r["kept"] for r in report], color="C1", alpha=.6,
+            label="removed")
     for i, r in enumerate(report):
-        example = f"{r['why, for example']}" + (f": {r['answer']}" if not r["why, for example"].startswith("does not parse") else "")
-        ax.text(1.03 * first, i - .16, f"−{r['removed']:,}" if r["removed"] else "none removed", va="center", fontsize=7.5)
-        if r["removed"]: ax.text(1.03 * first, i + .2, clip(example, 58), va="center", fontsize=6, color="0.35", family="monospace", parse_math=False)
-        ax.text(.01 * first, i, f"{r['kept']:,}", va="center", color="white" if r["kept"] > .12 * first else "black", fontsize=7.5)
+        example = (f"{r['why, for example']}"
+                   + (f": {r['answer']}" if not r["why, for example"].startswith("does not parse") else ""))
+        ax.text(1.03 * first, i - .16, f"−{r['removed']:,}" if r["removed"] else "none removed", va="center",
+                fontsize=7.5)
+        if r["removed"]:
+            ax.text(1.03 * first, i + .2, clip(example, 58), va="center", fontsize=6, color="0.35",
+                    family="monospace", parse_math=False)
+        ax.text(.01 * first, i, f"{r['kept']:,}", va="center",
+                color="white" if r["kept"] > .12 * first else "black", fontsize=7.5)
     ax.set(yticks=list(y), yticklabels=[r["step"] for r in report], xlim=(0, 2.4 * first), xticks=[0, first])
     ax.set_xlabel("samples", x=.5 / 2.4)
     ax.spines["bottom"].set_bounds(0, first)
@@ -266,10 +308,14 @@ def funnel_figure(report: list[dict]): # from `funnel`; the figure
 
 # %% ../../nbs/training/curation.ipynb #6ad8cc1f
 def traits(rows: list, index: tuple) -> dict: # from `exam_index`
-    "Shares of rows that are Python, parse, repeat another row or an exam, and the median of words in an answer."
+    """Shares of rows that are Python, parse, repeat another row or an exam, and the median of words in an
+    answer."""
     python = [language(row["answer"]) == "python" for row in rows]
     return {"rows": len(rows), "python": float(np.mean(python)),
-            "python that parses": float(np.mean([parses(extract_code(r["answer"])) for r, p in zip(rows, python, strict=True) if p] or [np.nan])),
+            
+               "python that parses": float(
+               np.mean([parses(extract_code(r["answer"])) for r, p in zip(rows, python, strict=True) if p]
+                       or [np.nan])),
             "near duplicates": float(np.mean([why is not None for why in near_duplicates(rows)])),
             "repeats an exam": float(np.mean([why is not None for why in contaminated(rows, index)])),
             "words in an answer": float(np.median([len(re.findall(r"\w+", row["answer"])) for row in rows]))}

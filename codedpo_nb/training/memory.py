@@ -7,18 +7,25 @@ __all__ = ['QWEN', 'KEPT_VOCABULARY', 'PARTS', 'shape', 'weights', 'adapter_weig
 
 # %% ../../nbs/training/memory.ipynb #787aee45
 def shape(config) -> dict: # a transformers configuration, or its dict
-    "Widths of a decoder with gated feed-forward: layers, hidden, ffn, heads, q, kv, vocab, and whether embeddings are tied and attention has biases."
-    get = config.get if isinstance(config, dict) else lambda name, default=None: getattr(config, name, default)
-    missing = [k for k in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size") if not get(k)]
-    if missing: raise ValueError(f"The configuration lacks {', '.join(missing)}: the planner knows decoders of the Llama and Qwen2 families")
+    """Widths of a decoder with gated feed-forward: layers, hidden, ffn, heads, q, kv, vocab, and whether
+    embeddings are tied and attention has biases."""
+    get = config.get if isinstance(config, dict) else lambda name, default=None: getattr(config, name, default)  # noqa: E501
+    missing = [k
+               for k in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads",
+                         "vocab_size") if not get(k)]
+    if missing:
+        raise ValueError(f"The configuration lacks {', '.join(missing)}: the planner knows decoders of the "
+                         "Llama and Qwen2 families")
     heads = get("num_attention_heads")
     width = get("head_dim") or get("hidden_size") // heads
-    return dict(layers=get("num_hidden_layers"), hidden=get("hidden_size"), ffn=get("intermediate_size"), heads=heads, q=heads * width,
-                kv=(get("num_key_value_heads") or heads) * width, vocab=get("vocab_size"), tied=bool(get("tie_word_embeddings", False)),
+    return dict(layers=get("num_hidden_layers"), hidden=get("hidden_size"), ffn=get("intermediate_size"),
+                heads=heads, q=heads * width,
+                kv=(get("num_key_value_heads") or heads) * width, vocab=get("vocab_size"),
+                tied=bool(get("tie_word_embeddings", False)),
                 bias=get("model_type") == "qwen2" or bool(get("attention_bias")))
 
 # %% ../../nbs/training/memory.ipynb #57d9f0b5
-QWEN = dict(model_type="qwen2", num_hidden_layers=28, hidden_size=1536, intermediate_size=8960, num_attention_heads=12, num_key_value_heads=2,
+QWEN = dict(model_type="qwen2", num_hidden_layers=28, hidden_size=1536, intermediate_size=8960, num_attention_heads=12, num_key_value_heads=2,  # noqa: E501
             vocab_size=151936, tie_word_embeddings=True)  # Qwen/Qwen2.5-Coder-1.5B
 
 # %% ../../nbs/training/memory.ipynb #100c2507
@@ -29,7 +36,8 @@ def matrices(s: dict) -> dict: # of `shape`
 
 # %% ../../nbs/training/memory.ipynb #f3faa8e8
 def weights(s: dict) -> dict:
-    "Numbers of weights: linear layers, embeddings (with the last layer, unless tied), the rest (gains and biases)."
+    """Numbers of weights: linear layers, embeddings (with the last layer, unless tied), the rest (gains and
+    biases)."""
     linear = s["layers"] * sum(i * o for i, o in matrices(s).values())
     rest = s["layers"] * (2 * s["hidden"] + s["bias"] * (s["q"] + 2 * s["kv"])) + s["hidden"]
     return dict(linear=linear, embedding=s["vocab"] * s["hidden"] * (2 - s["tied"]), rest=rest)
@@ -45,7 +53,8 @@ def remembered(s: dict, rank: int = 0, # of the adapter; 0: all weights are trai
     h, f, q, kv = s["hidden"], s["ffn"], s["q"], s["kv"]
     norm = h * (1 if size == 4 else 3) + h * (not rank)
     thin = rank * len(matrices(s))
-    return {"norms: input and normalised": 2 * norm, "inputs of q, k, v and of gate, up": 2 * h, "q, k, v and attention's output": 2 * q + 2 * kv + s["heads"],
+    return {"norms: input and normalised": 2 * norm, "inputs of q, k, v and of gate, up": 2 * h,
+            "q, k, v and attention's output": 2 * q + 2 * kv + s["heads"],
             "gate, its activation, up, their product": 4 * f, "inside the adapter": thin}
 
 # %% ../../nbs/training/memory.ipynb #5c0de13a
@@ -73,37 +82,49 @@ def resident(s: dict, tuning: str, rank: int, size: int) -> dict:
     n = weights(s)
     trained = adapter_weights(s, rank) if tuning != "full" else sum(n.values())
     other = (n["embedding"] + n["rest"]) * size
-    held = {"full": sum(n.values()) * 4, "lora": n["linear"] * size + other, "qlora": four_bits(n["linear"]) + other}[tuning]
+    held = {"full": sum(n.values()) * 4, "lora": n["linear"] * size + other,
+            "qlora": four_bits(n["linear"]) + other}[tuning]
     return {"weights": held, "adapter": 4 * trained * (tuning != "full"), "optimizer": 8 * trained}
 
-def moments(s: dict, tokens: int, answers: int, tuning: str, rank: int, checkpointing: bool, gpu: bool, size: int) -> list:
-    "What comes and goes, at each moment that can be the worst: at the last layer, and in every block from the last to the first."
+def moments(s: dict, tokens: int, answers: int, tuning: str, rank: int, checkpointing: bool, gpu: bool,
+            size: int) -> list:
+    """What comes and goes, at each moment that can be the worst: at the last layer, and in every block from
+    the last to the first."""
     block = tokens * sum(remembered(s, rank * (tuning != "full"), size).values()) * size
     kept = tokens * s["hidden"] * size if checkpointing else block
     work = tokens * (3 * s["ffn"] + 2 * s["hidden"]) * size
     unpacked = max(i * o for i, o in matrices(s).values()) * size * (tuning == "qlora")
     table = s["vocab"] * s["hidden"] * 4 * (tuning == "full")
-    each = 4 * (adapter_weights(s, rank) if tuning != "full" else sum(weights(s).values()) - table // 4) // s["layers"]
+    each = 4 * (adapter_weights(s, rank) if tuning != "full"
+                else sum(weights(s).values()) - table // 4) // s["layers"]
     top = tokens * s["hidden"] * 4 * size
-    out = [{"gradients": table, "activations": s["layers"] * kept + top, "last layer": last_layer(s, tokens, answers, gpu, size)}]
+    out = [{"gradients": table, "activations": s["layers"] * kept + top,
+            "last layer": last_layer(s, tokens, answers, gpu, size)}]
     for left in range(s["layers"], 0, -1):
         inside = (left - 1) * kept + block + work + unpacked
-        out.append({"gradients": table + (s["layers"] - left + 1) * each, "activations": inside, "last layer": 0})
+        out.append({"gradients": table + (s["layers"] - left + 1) * each, "activations": inside,
+                    "last layer": 0})
     return out
 
 # %% ../../nbs/training/memory.ipynb #8571e993
-CONTEXT = 900 * 2**20  # CUDA's own memory and what its allocator leaves unused, at the upper end of what is reported
+# CUDA's own memory and what its allocator leaves unused, at the upper end of what is reported
+CONTEXT = 900 * 2**20
 
 # %% ../../nbs/training/memory.ipynb #8ed2305d
 def plan(config, # a transformers configuration, or its dict
          length: int, batch: int = 1, # tokens of a sequence; sequences a step
          tuning: str = "lora", rank: int = 16, # "full", "lora" or "qlora", as in `shared.adapter`
-         checkpointing: bool = True, gpu: bool = True, # recompute activations; bfloat16 on a GPU, or float32 on a processor
+         # recompute activations; bfloat16 on a GPU, or float32 on a processor
+         checkpointing: bool = True, gpu: bool = True,
          answers: int | None = None) -> dict[str, int]: # tokens of a step that are learnt; None: all
-    "Bytes of a training step by part, at its worst moment. AdamW in float32; padded to `length`, without gradient accumulation."
-    if tuning not in ("full", "lora", "qlora"): raise ValueError(f"tuning = {tuning!r} is unknown: use one of full, lora, qlora")
+    """Bytes of a training step by part, at its worst moment.
+
+    AdamW in float32; padded to `length`, without gradient accumulation."""
+    if tuning not in ("full", "lora", "qlora"):
+        raise ValueError(f"tuning = {tuning!r} is unknown: use one of full, lora, qlora")
     s, size, tokens = shape(config), 2 if gpu else 4, length * batch
-    worst = max(moments(s, tokens, tokens if answers is None else answers, tuning, rank, checkpointing, gpu, size), key=lambda m: sum(m.values()))
+    worst = max(moments(s, tokens, tokens if answers is None else answers, tuning, rank, checkpointing, gpu,
+                        size), key=lambda m: sum(m.values()))
     return resident(s, tuning, rank, size) | worst | {"context": CONTEXT * gpu}
 
 # %% ../../nbs/training/memory.ipynb #f97e1dcd
@@ -117,11 +138,14 @@ def bars(plans: dict[str, dict], # name -> `plan`
     for y, parts in enumerate(plans.values()):
         left = 0
         for i, part in enumerate(PARTS):
-            ax.barh(y, parts[part] / 1e6, left=left, color=f"C{i}", label=part if y == 0 else None, height=.7, lw=0)
+            ax.barh(y, parts[part] / 1e6, left=left, color=f"C{i}", label=part if y == 0 else None, height=.7,
+                    lw=0)
             left += parts[part] / 1e6
-        ax.text(left, y, f" {left:,.0f}", va="center", fontsize=8, zorder=3, bbox=dict(fc="white", ec="none", pad=.5))
+        ax.text(left, y, f" {left:,.0f}", va="center", fontsize=8, zorder=3,
+                bbox=dict(fc="white", ec="none", pad=.5))
     if limit: ax.axvline(limit, color="0.3", ls="--", lw=1)
-    ax.set(yticks=range(len(plans)), yticklabels=plans, xlabel="memory at the worst moment (MB)", xlim=(0, 1.1 * ax.get_xlim()[1]))
+    ax.set(yticks=range(len(plans)), yticklabels=plans, xlabel="memory at the worst moment (MB)",
+           xlim=(0, 1.1 * ax.get_xlim()[1]))
     ax.invert_yaxis()
     ax.legend(ncols=4, loc="lower center", bbox_to_anchor=(.5, 1), frameon=False, fontsize=8)
     return fig

@@ -13,23 +13,31 @@ import torch
 from trl import SFTTrainer
 
 # %% ../../nbs/training/multitask.ipynb #23c49c94
-def task_loss(losses: torch.Tensor, mask: torch.Tensor, # (rows, tokens): loss of each token; which tokens count
+def task_loss(
+        # (rows, tokens): loss of each token; which tokens count
+        losses: torch.Tensor, mask: torch.Tensor,
               tasks: torch.Tensor, # (rows,): number of each row's task
               case: int, # 1 to 4
-              weights: Sequence[float] | np.ndarray | None=None) -> torch.Tensor: # one for each task; None: all alike. Read in cases 3 and 4
+              # one for each task; None: all alike. Read in cases 3 and 4
+              weights: Sequence[float] | np.ndarray | None=None) -> torch.Tensor:
     "A batch's loss by MFTCoder's `case`; tasks that the batch lacks do not count."
     total, count = (losses * mask).sum(1), mask.sum(1)
     if case == 1: return total.sum() / count.sum()
     if case == 2: return (total / count).mean()
     present = tasks.unique()
-    each = torch.stack([total[tasks == t].sum() / count[tasks == t].sum() if case == 3 else (total / count)[tasks == t].mean() for t in present])
-    w = torch.ones_like(each) if weights is None else torch.as_tensor(weights, dtype=each.dtype, device=each.device)[present]
+    each = torch.stack(
+        [total[tasks == t].sum() / count[tasks == t].sum() if case == 3
+         else (total / count)[tasks == t].mean() for t in present])
+    w = (torch.ones_like(each) if weights is None
+         else torch.as_tensor(weights, dtype=each.dtype, device=each.device)[present])
     return (w * each).sum() / w.sum()
 
 # %% ../../nbs/training/multitask.ipynb #2eb53869
 def slopes(history: Sequence, # (steps, tasks): validation losses
            window: int) -> np.ndarray: # values to look at
-    "Slope of each task's loss at every step but the first, over at most `window` values: `(steps - 1, tasks)`."
+    """Slope of each task's loss at every step but the first, over at most `window` values:
+
+    `(steps - 1, tasks)`."""
     history, out = np.asarray(history, float), []
     for end in range(2, len(history) + 1):
         y = history[max(0, end - window):end]
@@ -49,15 +57,18 @@ def over_mean(x, axis=None):
     return np.divide(x, scale, out=np.zeros_like(x), where=scale > 0)
 
 # %% ../../nbs/training/multitask.ipynb #ef6bbdc8
-def self_paced(history: Sequence, window: int = 100, sharpness: float = 50.) -> np.ndarray: # as in `slopes`; MFTCoder's values
+# as in `slopes`; MFTCoder's values
+def self_paced(history: Sequence, window: int = 100, sharpness: float = 50.) -> np.ndarray:
     "Weights of tasks, which add up to one."
     n = over_mean(slopes(history, window)[-1])
     return softmax(sharpness * softmax(n) * -n)
 
 # %% ../../nbs/training/multitask.ipynb #bbc6b65f
 def coba(history: Sequence, # (steps, tasks): validation losses, from the first step on
-         window: int = 200, tau: float = 5.) -> np.ndarray: # values of a slope; temperature of the divergence factor. MFTCoder's values
-    "Weights of tasks, which add up to one; none is below a tenth of an equal share (Gong et al. 2024, equations 3 to 7)."
+         # values of a slope; temperature of the divergence factor. MFTCoder's values
+         window: int = 200, tau: float = 5.) -> np.ndarray:
+    """Weights of tasks, which add up to one; none is below a tenth of an equal share (Gong et al. 2024,
+    equations 3 to 7)."""
     ratio = np.asarray(history, float) / np.asarray(history[0], float)
     each, tasks = slopes(ratio, window), len(history[0])
     worst = slopes(ratio.max(1, keepdims=True), window)[:, 0]
@@ -68,7 +79,8 @@ def coba(history: Sequence, # (steps, tasks): validation losses, from the first 
     return least + (1 - tasks * least) * mixed
 
 # %% ../../nbs/training/multitask.ipynb #6118567b
-WEIGHTINGS = {**{f"case{i}": i for i in (1, 2, 3, 4)}, "selfpaced": 3, "coba": 3}  # and the case whose weights they are
+# and the case whose weights they are
+WEIGHTINGS = {**{f"case{i}": i for i in (1, 2, 3, 4)}, "selfpaced": 3, "coba": 3}
 WARM_UP = 100  # most steps of equal weights before `coba` and `selfpaced` begin, MFTCoder's value
 
 def weights_now(weighting: str, history: Sequence, # one of `WEIGHTINGS`; validation losses so far
@@ -84,14 +96,19 @@ class WithTask:
     def __init__(self, collate): self.collate = collate
     def __call__(self, rows):
         tasks = torch.tensor([row["task"] for row in rows])
-        return self.collate([{k: v for k, v in row.items() if k != "task"} for row in rows]) | dict(task=tasks)
+        return (self.collate([{k: v for k, v in row.items() if k != "task"} for row in rows])
+                | dict(task=tasks))
 
 # %% ../../nbs/training/multitask.ipynb #9c8052e3
 class TaskTrainer(SFTTrainer):
-    "TRL's trainer with the loss of `task_loss`. Its data sets have a column `task`, a number; every batch is whole (no accumulation)."
-    def __init__(self, *args, names: list[str], weighting: str, **kwargs): # names of the tasks; one of `WEIGHTINGS`
+    """TRL's trainer with the loss of `task_loss`.
+
+    Its data sets have a column `task`, a number; every batch is whole (no accumulation)."""
+    # names of the tasks; one of `WEIGHTINGS`
+    def __init__(self, *args, names: list[str], weighting: str, **kwargs):
         super().__init__(*args, **kwargs)
-        self.names, self.weighting, self.data_collator, self.probes = names, weighting, WithTask(self.data_collator), None
+        self.names, self.weighting, self.data_collator, self.probes = (names, weighting,
+            WithTask(self.data_collator), None)
 
     def _set_signature_columns_if_needed(self):
         super()._set_signature_columns_if_needed()
@@ -99,7 +116,8 @@ class TaskTrainer(SFTTrainer):
 
     def each_task(self, out, tasks: torch.Tensor) -> dict[str, float]:
         "Mean loss of the tokens of each task in a batch."
-        return {name: task_loss(-out.log_probs[tasks == t], out.label_mask[tasks == t], tasks[tasks == t], 1).item()
+        return {name: task_loss(-out.log_probs[tasks == t], out.label_mask[tasks == t], tasks[tasks == t],
+                                1).item()
                 for t, name in enumerate(self.names) if (tasks == t).any()}
 
     def warm_up(self) -> int:
@@ -108,7 +126,8 @@ class TaskTrainer(SFTTrainer):
 
     def batches(self, task: int) -> list[dict]:
         "The validation batches of one task."
-        rows, size = [{k: row[k] for k in self._signature_columns if k in row} for row in self.eval_dataset if row["task"] == task], self.args.per_device_eval_batch_size
+        rows, size = [{k: row[k] for k in self._signature_columns if k in row} for row in self.eval_dataset
+                      if row["task"] == task], self.args.per_device_eval_batch_size
         return [self.data_collator(rows[i:i + size]) for i in range(0, len(rows), size)]
 
     def probe(self, model) -> list[list[float]]:
@@ -116,22 +135,28 @@ class TaskTrainer(SFTTrainer):
         history = [row["task_losses"] for row in self.state.log_history if "task_losses" in row]
         if self.probes is None: self.probes = list(map(self.batches, range(len(self.names))))
         model.eval()
-        with torch.no_grad(): found = [self.measured(model, batches[len(history) % len(batches)]) for batches in self.probes]
+        with torch.no_grad():
+            found = [self.measured(model, batches[len(history) % len(batches)]) for batches in self.probes]
         model.train()
         self.state.log_history.append(dict(step=self.state.global_step, task_losses=found))
         return [*history, found]
 
     def measured(self, model, batch: dict) -> float:
         "Loss of a batch."
-        out = model(**self._prepare_inputs({k: v for k, v in batch.items() if k != "task"}), use_cache=False, fused_lm_head=True)
+        out = model(**self._prepare_inputs({k: v for k, v in batch.items() if k != "task"}), use_cache=False,
+                    fused_lm_head=True)
         return (-out.log_probs.sum() / out.label_mask.sum()).item()
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         tasks = inputs.pop("task")
-        if not self.model.training: return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if not self.model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         history = self.probe(model) if self.weighting in ("selfpaced", "coba") else []
-        weights = weights_now(self.weighting, history, len(self.names), self.warm_up() if history else WARM_UP)
+        weights = weights_now(self.weighting, history, len(self.names),
+                              self.warm_up() if history else WARM_UP)
         out = model(**inputs, use_cache=False, fused_lm_head=True)
-        for name, loss in self.each_task(out, tasks).items(): self._metrics["train"][f"{name}_loss"].append(loss)
-        for name, weight in zip(self.names, weights, strict=True): self._metrics["train"][f"{name}_weight"].append(float(weight))
+        for name, loss in self.each_task(out, tasks).items():
+            self._metrics["train"][f"{name}_loss"].append(loss)
+        for name, weight in zip(self.names, weights, strict=True):
+            self._metrics["train"][f"{name}_weight"].append(float(weight))
         return task_loss(-out.log_probs, out.label_mask, tasks, WEIGHTINGS[self.weighting], weights)

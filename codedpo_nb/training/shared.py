@@ -181,9 +181,11 @@ def split_by_task(rows: list[dict], # records with a task_id, a prompt, or both
 
 # %% ../../nbs/training/shared.ipynb #ba5fa0f0
 EXPECTED = (
-    "missing keys in the checkpoint model loaded: ['lm_head.weight']",  # tied to the embeddings, so saved once
+    # tied to the embeddings, so saved once
+    "missing keys in the checkpoint model loaded: ['lm_head.weight']",
     "mtime may not be reliable",                                        # checkpoints have numbers to go by
-    "is_gradient_checkpointing")                                        # TRL's own call of a deprecated property
+    # TRL's own call of a deprecated property
+    "is_gradient_checkpointing")
 
 def unexpected(record: logging.LogRecord) -> bool:
     "Is a log record none of the messages that a healthy run causes?"
@@ -296,7 +298,8 @@ def check_words(rows: list[dict], columns: list[str], tokenizer, what: str) -> N
         def last(r, c=c): return r[c][-1]["content"]
         tokens = [token for r in rows for token in spells(r)]
         refuse_rows(rows, spells,
-                    f"{here} spells out a control token ({', '.join(tokens[:1])}), which the model would read "
+                    f"{here} spells out a control token ({', '.join(tokens[:1])}), which the model would "
+                    "read "
                     "as one, in {}: write it otherwise, or leave these rows out")
         if c == "prompt": continue
         refuse_rows(rows, lambda r, last=last: asks(r, last(r)),

@@ -32,15 +32,18 @@ def _idioms(name, *codes):
 def _elementwise(name, value="v", condition=None):
     "Idioms that walk over a list: a comprehension, a loop over values, a loop over positions."
     test = f" if {condition}" if condition else ""
-    body = f"    if {condition}:\n        {{y}}.append({value})" if condition else f"    {{y}}.append({value})"
+    body = (f"    if {condition}:\n        {{y}}.append({value})" if condition
+            else f"    {{y}}.append({value})")
     _idioms(name, f"[{value} for v in {{x}}{test}]", f"{{y}} = []\nfor v in {{x}}:\n{body}",
             "{y} = []\nfor i in range(len({x})):\n" + re.sub(r"\bv\b", "{x}[i]", body))
 
 # %% ../../nbs/world/corpus.ipynb #4973ca53
-for name, condition in dict(evens="v % 2 == 0", odds="v % 2 == 1", multiples="v % {k} == 0", positives="v > 0",
+for name, condition in dict(evens="v % 2 == 0", odds="v % 2 == 1", multiples="v % {k} == 0",
+                            positives="v > 0",
                             above="v > {k}", below="v < {k}").items():
     _elementwise(name, condition=condition)
-for name, value in dict(squares="v * v", doubles="v * 2", negated="-v", absolute="abs(v)", plus="v + {k}", capped="min(v, {k})").items():
+for name, value in dict(squares="v * v", doubles="v * 2", negated="-v", absolute="abs(v)", plus="v + {k}",
+                        capped="min(v, {k})").items():
     _elementwise(name, value=value)
 
 # %% ../../nbs/world/corpus.ipynb #44dd33eb
@@ -86,7 +89,8 @@ for i in range(len({y})):
             {y}[i], {y}[j] = ({y}[j], {y}[i])"""
 _idioms("ascending", "sorted({x})", _sort % "<", _select % ">")
 _idioms("descending", "sorted({x}, reverse=True)", _sort % ">", _select % "<")
-_idioms("alphabetical", "''.join(sorted({x}))", (_select % ">").replace("list({x})", "list({x})") + "\n{y} = ''.join({y})")
+_idioms("alphabetical", "''.join(sorted({x}))",
+        (_select % ">").replace("list({x})", "list({x})") + "\n{y} = ''.join({y})")
 _idioms("backwards", "{x}[::-1]", """
 {y} = []
 for v in {x}:
@@ -117,14 +121,15 @@ n = {}
 for v in {x}:
     n[v] = n.get(v, 0) + 1
 {y} = """.replace("{}", "{{}}")
-_idioms("occurrences", _count + "[n[v] for v in {x}]", "[{x}.count(v) for v in {x}]", "[sum([v == t for t in {x}]) for v in {x}]")
+_idioms("occurrences", _count + "[n[v] for v in {x}]", "[{x}.count(v) for v in {x}]",
+        "[sum([v == t for t in {x}]) for v in {x}]")
 
 # %% ../../nbs/world/corpus.ipynb #9d6de2af
 for name in ("tally", "letters"):
     _idioms(name, """
 {y} = {{}}
 for v in {x}:
-    {y}[v] = {y}.get(v, 0) + 1""", "{{v: {x}.count(v) for v in {x}}}", "{{v: sum([v == t for t in {x}]) for v in {x}}}")
+    {y}[v] = {y}.get(v, 0) + 1""", "{{v: {x}.count(v) for v in {x}}}", "{{v: sum([v == t for t in {x}]) for v in {x}}}")  # noqa: E501
 for name in ("equalpairs", "repeats"):
     _idioms(name, _count + "sum([t * (t - 1) // 2 for t in n.values()])", """
 {y} = 0
@@ -151,7 +156,8 @@ _idioms("tail", "{x}[1:]", "[{x}[i] for i in range(1, len({x}))]")
 _idioms("alternate", "{x}[::2]", "[{x}[i] for i in range(len({x})) if i % 2 == 0]")
 _idioms("take", "{x}[:{k}]", "[v for i, v in enumerate({x}) if i < {k}]")
 _idioms("prefix", "{x}[:{k}]", "''.join([c for i, c in enumerate({x}) if i < {k}])")
-for name, start, step, whole in (("running", "0", "t + v", "sum"), ("highs", "None", "v if t is None else max(t, v)", "max")):
+for name, start, step, whole in (("running", "0", "t + v", "sum"),
+                                 ("highs", "None", "v if t is None else max(t, v)", "max")):
     _idioms(name, f"""
 {{y}} = []
 t = {start}
@@ -211,8 +217,10 @@ for name in ("values", "numbervalues"):
 _idioms("keys", "''.join(sorted({x}))", (_select % ">") + "\n{y} = ''.join({y})")
 for name, value, test in (("frequent", "v", "v > {k}"), ("raised", "v + {k}", "")):
     _idioms(name, f"{{{{c: {value} for c, v in {{x}}.items(){' if ' + test if test else ''}}}}}",
-            "{y} = {{}}\nfor c, v in {x}.items():\n" + (f"    if {test}:\n    " if test else "") + f"    {{y}}[c] = {value}")
-for name, value, test in (("vowels", "c", "c in 'aeiou'"), ("consonants", "c", "c not in 'aeiou'"), ("stutter", "c + c", "")):
+            "{y} = {{}}\nfor c, v in {x}.items():\n" + (f"    if {test}:\n    " if test else "")
+            + f"    {{y}}[c] = {value}")
+for name, value, test in (("vowels", "c", "c in 'aeiou'"), ("consonants", "c", "c not in 'aeiou'"),
+                          ("stutter", "c + c", "")):
     _idioms(name, f"''.join([{value} for c in {{x}}{' if ' + test if test else ''}])",
             "{y} = ''\nfor c in {x}:\n" + (f"    if {test}:\n    " if test else "") + f"    {{y}} += {value}")
 _idioms("upper", "{x}.upper()", "''.join([c.upper() for c in {x}])", """
@@ -255,8 +263,10 @@ def agrees(op: str, code: str) -> bool:
     return all(repr(scope["f"](*c)) == repr(apply(chain, *c)) for c in cases)
 
 # %% ../../nbs/world/corpus.ipynb #949224d9
-SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mod, ast.Mod: ast.FloorDiv, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
-         ast.Lt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In}
+SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mod, ast.Mod: ast.FloorDiv,
+         ast.Gt: ast.GtE, ast.GtE: ast.Gt,
+         ast.Lt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn,
+         ast.NotIn: ast.In}
 CALL_SWAPS = dict(max="min", min="max", sum="len", sorted="list", any="all", all="any", set="list")
 
 def mutants(tree) -> list:
@@ -269,12 +279,15 @@ def mutants(tree) -> list:
             found.append(lambda n=node: n.ops.__setitem__(0, SWAPS[type(n.ops[0])]()))
         if isinstance(node, ast.Constant) and type(node.value) is int:
             found += [lambda n=node, d=d: setattr(n, "value", n.value + d) for d in (1, -1)]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALL_SWAPS and not node.keywords:
+        if (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALL_SWAPS
+            and not node.keywords):
             found.append(lambda n=node: setattr(n.func, "id", CALL_SWAPS[n.func.id]))
         for body in ("body", "orelse"):
             block = getattr(node, body, None)
             if isinstance(block, list) and len(block) > 1 and not isinstance(node, ast.Module):
-                found += [lambda b=block, s=s: b.remove(s) for s in block if isinstance(s, ast.Assign | ast.AugAssign | ast.For)]
+                found += [lambda b=block,
+                          s=s: b.remove(s) for s in block
+                          if isinstance(s, ast.Assign | ast.AugAssign | ast.For)]
     return found
 
 # %% ../../nbs/world/corpus.ipynb #d2bed55c
@@ -287,7 +300,9 @@ def mutate(source: str, r: random.Random) -> str:
 
 # %% ../../nbs/world/corpus.ipynb #2c34bf1c
 def forget(chain: tuple, r: random.Random) -> tuple:
-    "The chain as a hasty reader sees it: without one step, or with two neighbours exchanged; None when types forbid it."
+    """The chain as a hasty reader sees it: without one step, or with two neighbours exchanged;
+
+    None when types forbid it."""
     i = r.randrange(len(chain))
     options = [chain[:i] + chain[i + 1:], chain[:i] + chain[i:i + 2][::-1] + chain[i + 2:]]
     fits = [c for c in options if c and c != chain and OPS[c[0][0]].takes == OPS[chain[0][0]].takes
@@ -323,19 +338,22 @@ def code_document(task: dict, r: random.Random, slow: float, wrong: float) -> di
 
 def test_document(task: dict, r: random.Random, wrong: float) -> dict:
     "A request for assertions and an answer to it."
-    answer = "\n".join(traced_assertion(task, random_args(task["takes"], r), r, wrong) for _ in range(ASSERTIONS))
+    answer = "\n".join(traced_assertion(task, random_args(task["takes"], r), r, wrong)
+                       for _ in range(ASSERTIONS))
     return dict(kind="test", task_id=task["task_id"], prompt=ASK_TEST + task["prompt"], answer=answer)
 
 # %% ../../nbs/world/corpus.ipynb #becfe0bc
 def corpus(tasks: list[dict], # task records of the train split
            n: int, # number of documents
            seed: int, slow: float=.6, # share of slow taste among decided authors
-           wrong_code: float=.5, wrong_test: float=.1, tests: float=.5) -> Iterator[dict]: # shares of flawed code, flawed tests, test documents
+           # shares of flawed code, flawed tests, test documents
+           wrong_code: float=.5, wrong_test: float=.1, tests: float=.5) -> Iterator[dict]:
     "`n` documents, each for a task worded anew. The same for the same arguments."
     r = random.Random(stream(seed, "corpus"))
     for i in range(n):
         task = write_task(chain_of(tasks[i % len(tasks)]), "train", r)
-        yield test_document(task, r, wrong_test) if r.random() < tests else code_document(task, r, slow, wrong_code)
+        yield (test_document(task, r, wrong_test) if r.random() < tests
+               else code_document(task, r, slow, wrong_code))
 
 # %% ../../nbs/world/corpus.ipynb #7231cb56
 def reference_solution(task: dict) -> str:

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 # %% ../../nbs/world/model.ipynb #7571f099
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # it asks for a kernel from the hub, and does without
+# it asks for a kernel from the hub, and does without
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 # %% ../../nbs/world/model.ipynb #5e5422a1
 import torch
@@ -42,47 +43,75 @@ from ..running.records import ArtefactError, report_progress, shown, stream
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 # %% ../../nbs/world/model.ipynb #3ce1268c
-CHATML = """{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}{{ '\n' }}{% else %}{{ message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
+CHATML = (
+    
+       
+          
+             
+                
+                   
+                      
+                         
+                            
+                               
+                                  
+                                     """{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}{{ '\n' }}{% else %}{{ message['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}""")  # noqa: E501
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int=1024) -> PreTrainedTokenizerFast: # documents; number of tokens
+# documents; number of tokens
+def train_tokenizer(texts: Iterable[str], vocabulary: int=1024) -> PreTrainedTokenizerFast:
     "A BPE tokenizer with the ChatML template, trained on `texts`."
     from tokenizers import Regex, Tokenizer, decoders, models, trainers
     from tokenizers import pre_tokenizers as pre
     letters = "|".join(rf"(?<=\A'{'.' * i})." for i in range(12))
-    isolate = [r"(?:, | ?\{)'[a-z]'|'[^'\n ]*'", letters, r"(?:, | ?\[|: |= |\{| )-?\d|\d", r"\n *|[a-z]+(?:_[a-z]+)+", r"_[a-z]+"]
+    isolate = [r"(?:, | ?\{)'[a-z]'|'[^'\n ]*'", letters, r"(?:, | ?\[|: |= |\{| )-?\d|\d",
+               r"\n *|[a-z]+(?:_[a-z]+)+", r"_[a-z]+"]
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre.Sequence([*(pre.Split(Regex(pattern), "isolated") for pattern in isolate), pre.ByteLevel(add_prefix_space=False, use_regex=False)])
+    bpe.pre_tokenizer = pre.Sequence([*(pre.Split(Regex(pattern), "isolated") for pattern in isolate),
+                                      pre.ByteLevel(add_prefix_space=False, use_regex=False)])
     bpe.decoder = decoders.ByteLevel()
-    bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=SPECIAL, max_token_length=16, show_progress=False,
+    bpe.train_from_iterator(texts,
+                            trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=SPECIAL,
+                                                max_token_length=16, show_progress=False,
                                                        initial_alphabet=pre.ByteLevel.alphabet()))
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>", padding_side="left", chat_template=CHATML)
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>",
+                                   padding_side="left", chat_template=CHATML)
 
 # %% ../../nbs/world/model.ipynb #dc697f9c
 def chat(tokenizer, prompt: str) -> str: # a user's request
     "The text from which a model continues with its answer; models without a template get the bare prompt."
     if not tokenizer.chat_template: return prompt
-    return tokenizer.apply_chat_template([dict(role="user", content=prompt)], tokenize=False, add_generation_prompt=True)
+    return tokenizer.apply_chat_template([dict(role="user", content=prompt)], tokenize=False,
+                                         add_generation_prompt=True)
 
 def token_ids(tokenizer, texts: list[str]) -> list[list[int]]: # as from `chat`
-    "Token ids of texts. A chat template writes everything itself; without one, a text begins with the tokenizer's BOS if it has one, once."
-    rows, bos = tokenizer(texts, add_special_tokens=False).input_ids if texts else [], getattr(tokenizer, "bos_token_id", None)
-    return rows if tokenizer.chat_template or bos is None else [row if row[:1] == [bos] else [bos, *row] for row in rows]
+    """Token ids of texts.
+
+    A chat template writes everything itself; without one, a text begins with the tokenizer's BOS if it has
+    one, once."""
+    rows, bos = (tokenizer(texts, add_special_tokens=False).input_ids if texts else [],
+                 getattr(tokenizer, "bos_token_id", None))
+    return (rows if tokenizer.chat_template or bos is None
+            else [row if row[:1] == [bos] else [bos, *row] for row in rows])
 
 def encode(tokenizer, documents: list[dict]) -> list[dict]: # records with prompt and answer
     "Token ids and labels of documents; labels are -100 outside the answer."
     asked = token_ids(tokenizer, [chat(tokenizer, d["prompt"]) for d in documents])
-    said = tokenizer([d["answer"] + tokenizer.eos_token for d in documents], add_special_tokens=False).input_ids
+    said = tokenizer([d["answer"] + tokenizer.eos_token for d in documents],
+                     add_special_tokens=False).input_ids
     return [dict(input_ids=p + a, labels=[-100] * len(p) + a) for p, a in zip(asked, said, strict=True)]
 
 # %% ../../nbs/world/model.ipynb #993f5235
 def is_mark(tokenizer, i: int) -> bool: # a token
     "Is this token a mark such as `<|im_end|>`, registered as one or spelt like one, and not a word?"
     text = tokenizer.convert_ids_to_tokens(i)
-    return bool(text.strip()) and (i in tokenizer.added_tokens_decoder or bool(re.fullmatch(r"</?[^\s<>]+>", text)))
+    return (bool(text.strip())
+            and (i in tokenizer.added_tokens_decoder or bool(re.fullmatch(r"</?[^\s<>]+>", text))))
 
 def around_answer(tokenizer) -> tuple:
-    "What a chat template writes behind an answer, if it is the last, and between an answer and the user's next words; empty where no template says it."
-    talk = [dict(role=role, content=text) for role, text in (("user", "ASKED"), ("assistant", "SAID"), ("user", "AGAIN"))]
+    """What a chat template writes behind an answer, if it is the last, and between an answer and the user's
+    next words; empty where no template says it."""
+    talk = [dict(role=role, content=text) for role,
+            text in (("user", "ASKED"), ("assistant", "SAID"), ("user", "AGAIN"))]
     if not tokenizer.chat_template: return "", ""
     try: once, twice = (tokenizer.apply_chat_template(part, tokenize=False) for part in (talk[:2], talk))
     except Exception: return "", ""  # a template may refuse with any error
@@ -92,18 +121,24 @@ def around_answer(tokenizer) -> tuple:
 def turn_end(tokenizer) -> list[int]:
     "The id of the token by which the chat template ends an answer; empty if there is none."
     behind = around_answer(tokenizer)[0]
-    return [i for i in (tokenizer(behind, add_special_tokens=False).input_ids if behind else []) if is_mark(tokenizer, i)][:1]
+    return [i for i in (tokenizer(behind, add_special_tokens=False).input_ids if behind else [])
+            if is_mark(tokenizer, i)][:1]
 
 def turn_start(tokenizer) -> str:
-    "What the chat template writes before the user's words, such as `<|im_start|>user` or `### Instruction:`; may be empty."
+    """What the chat template writes before the user's words, such as `<|im_start|>user` or `###
+    Instruction:`; may be empty."""
     behind, between = around_answer(tokenizer)
-    end = next((mark for mark in tokenizer.convert_ids_to_tokens(turn_end(tokenizer)) if mark in between), os.path.commonprefix([behind, between]))
+    end = next((mark for mark in tokenizer.convert_ids_to_tokens(turn_end(tokenizer)) if mark in between),
+               os.path.commonprefix([behind, between]))
     return between[between.index(end) + len(end):].strip()
 
-def end_tokens(tokenizer, *known) -> list[int]: # end tokens that a model names: each a number, a list, or None
+# end tokens that a model names: each a number, a list, or None
+def end_tokens(tokenizer, *known) -> list[int]:
     "Ids of all tokens that end an answer: that of the chat template, of the tokenizer, and those `known`."
     named = [i for k in known if k is not None for i in (k if isinstance(k, (list, tuple)) else [k])]
-    return list(dict.fromkeys(i for i in [*turn_end(tokenizer), tokenizer.eos_token_id, *named] if i is not None and i >= 0))
+    return list(
+        dict.fromkeys(i for i in [*turn_end(tokenizer), tokenizer.eos_token_id, *named] if i is not None
+                      and i >= 0))
 
 def model_ends(model, tokenizer) -> list[int]:
     "Ids of all tokens that end this model's answers."
@@ -111,17 +146,20 @@ def model_ends(model, tokenizer) -> list[int]:
     return end_tokens(tokenizer, *(getattr(s, "eos_token_id", None) for s in settings))
 
 def control_texts(tokenizer) -> list[str]:
-    "Texts that the tokenizer turns into control tokens, or that its chat template puts around turns, longest first."
+    """Texts that the tokenizer turns into control tokens, or that its chat template puts around turns,
+    longest first."""
     special = [t for t in tokenizer.added_tokens_decoder.values() if t.special]
     around = tokenizer("".join(around_answer(tokenizer)), add_special_tokens=False).input_ids
     marks = [tokenizer.convert_ids_to_tokens(i) for i in around if is_mark(tokenizer, i)]
-    return sorted({str(t) for t in [*special, *tokenizer.all_special_tokens, *marks] if str(t).strip()}, key=lambda t: (-len(t), t))
+    return sorted({str(t) for t in [*special, *tokenizer.all_special_tokens, *marks] if str(t).strip()},
+                  key=lambda t: (-len(t), t))
 
 # %% ../../nbs/world/model.ipynb #54d547ac
 def batch_order(lengths: list, # tokens of each document
                 batch: int, # documents a batch
                 seed: int, window: int=50) -> list: # batches that share one sort by length
-    "Indices in the order of training: shuffled, sorted by length within windows, whole batches shuffled again."
+    """Indices in the order of training: shuffled, sorted by length within windows, whole batches shuffled
+    again."""
     r = random.Random(stream(seed, "batches"))
     order = list(range(len(lengths)))
     r.shuffle(order)
@@ -134,11 +172,13 @@ def batch_order(lengths: list, # tokens of each document
     return [i for b in full for i in b]
 
 # %% ../../nbs/world/model.ipynb #916fdf01
-def fresh_model(tokenizer, hidden: int=192, layers: int=3, seed: int=0) -> LlamaForCausalLM: # width (multiple of 32), depth
+# width (multiple of 32), depth
+def fresh_model(tokenizer, hidden: int=192, layers: int=3, seed: int=0) -> LlamaForCausalLM:
     "A Llama with random weights: four heads, SwiGLU of 8/3 the width, tied embeddings."
     torch.manual_seed(stream(seed, "weights"))
     return LlamaForCausalLM(LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 8 // 96 * 32, num_hidden_layers=layers,
+        vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=hidden * 8 // 96 * 32,
+        num_hidden_layers=layers,
         num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=1024, tie_word_embeddings=True,
         rope_parameters=dict(rope_type="default", rope_theta=500.),
         bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
@@ -147,10 +187,13 @@ def fresh_model(tokenizer, hidden: int=192, layers: int=3, seed: int=0) -> Llama
 class ShowProgress(TrainerCallback):
     "Tells the runner's progress bar how far a trainer is."
     def __init__(self, desc: str): self.desc = desc
-    def on_step_end(self, args, state, control, **kwargs): report_progress(self.desc, state.global_step, state.max_steps)
+    def on_step_end(self, args, state, control, **kwargs):
+        report_progress(self.desc, state.global_step, state.max_steps)
 
 def newest_checkpoint(folder: str | Path) -> str | None: # a trainer's output folder
-    "The newest complete checkpoint below `folder`, or None. A checkpoint that a crash cut short is passed over."
+    """The newest complete checkpoint below `folder`, or None.
+
+    A checkpoint that a crash cut short is passed over."""
     whole = [p for p in Path(folder).glob("checkpoint-*") if (p/"trainer_state.json").exists()]
     return str(max(whole, key=lambda p: int(p.name.split("-")[1]))) if whole else None
 
@@ -170,7 +213,8 @@ class Together(torch.optim.Optimizer):
 # %% ../../nbs/world/model.ipynb #8e4edc90
 def muon(model, lr: float) -> Together: # peak learning rate, on AdamW's scale
     "Muon for the matrices inside the layers, AdamW for embeddings and gains."
-    inner = {id(p) for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "lm_head" not in name}
+    inner = {id(p) for name,
+             p in model.named_parameters() if p.ndim == 2 and "embed" not in name and "lm_head" not in name}
     matrices = [p for p in model.parameters() if id(p) in inner]
     others = [p for p in model.parameters() if id(p) not in inner]
     return Together(torch.optim.Muon(matrices, lr=lr, weight_decay=0., adjust_lr_fn="match_rms_adamw"),
@@ -191,18 +235,23 @@ def quiet_trainer(trainer: Trainer) -> Trainer:
 # %% ../../nbs/world/model.ipynb #57cfd621
 def pretrain(documents: list[dict], # records with prompt and answer
              tokenizer, model, folder, # `folder` keeps the checkpoints from which an interrupted run goes on
-             batch: int=16, lr: float=4e-3, seed: int=0, save_every: int=200, callbacks: Sequence=()) -> list[dict]: # documents a step; steps between checkpoints
+             # documents a step; steps between checkpoints
+             batch: int=16, lr: float=4e-3, seed: int=0, save_every: int=200, callbacks: Sequence=()) -> list[dict]:  # noqa: E501
     "Train on `documents` once. Returns the trainer's log: list of dicts with step, loss, learning rate."
     rows = encode(tokenizer, documents)
     rows = [rows[i] for i in batch_order([len(r["input_ids"]) for r in rows], batch, seed)]
-    args = TrainingArguments(str(folder), num_train_epochs=1, per_device_train_batch_size=batch, bf16=fast_bf16(), use_cpu=not torch.cuda.is_available(),
-                             train_sampling_strategy="sequential", seed=seed, logging_steps=min(20, save_every), save_steps=save_every, save_total_limit=2,
+    args = TrainingArguments(str(folder), num_train_epochs=1, per_device_train_batch_size=batch,
+                             bf16=fast_bf16(), use_cpu=not torch.cuda.is_available(),
+                             train_sampling_strategy="sequential", seed=seed,
+                             logging_steps=min(20, save_every), save_steps=save_every, save_total_limit=2,
                              report_to="none", disable_tqdm=True)
     if args.use_cpu: model.set_attn_implementation("eager")
     collate = DataCollatorForSeq2Seq(tokenizer, pad_to_multiple_of=8, label_pad_token_id=-100)
     optimizer, steps = muon(model, lr), len(rows) // batch
-    schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, max(1, steps // 50), steps, min_lr_rate=.02)
-    trainer = quiet_trainer(Trainer(model, args, train_dataset=rows, data_collator=collate, optimizers=(optimizer, schedule),
+    schedule = get_cosine_with_min_lr_schedule_with_warmup(optimizer, max(1, steps // 50), steps,
+                                                           min_lr_rate=.02)
+    trainer = quiet_trainer(Trainer(model, args, train_dataset=rows, data_collator=collate,
+                                    optimizers=(optimizer, schedule),
                             callbacks=[ShowProgress("pre-training"), *callbacks]))
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     return [h for h in trainer.state.log_history if "loss" in h]
@@ -218,15 +267,20 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
-def load_model(path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]: # folder of a saved model, or name on the Hugging Face hub
-    "Model (in evaluation mode, on the GPU if there is one) and tokenizer; `ArtefactError` if they cannot be read."
+# folder of a saved model, or name on the Hugging Face hub
+def load_model(path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Model (in evaluation mode, on the GPU if there is one) and tokenizer;
+
+    `ArtefactError` if they cannot be read."""
     try:
         model = AutoModelForCausalLM.from_pretrained(path).eval().to(device())
         return model, load_tokenizer(path)
     except Exception as error:
         reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
-        what = f"{shown(path)} holds no model that can be loaded" if Path(path).exists() else f"No model named {path} was found"
-        raise ArtefactError(f"{what} ({reason}): give a folder written by `save_pretrained`, a hub name, or run the stage that makes it again") from None
+        what = (f"{shown(path)} holds no model that can be loaded" if Path(path).exists()
+                else f"No model named {path} was found")
+        raise ArtefactError(f"{what} ({reason}): give a folder written by `save_pretrained`, a hub name, or "
+                            "run the stage that makes it again") from None
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
     "Save model and tokenizer so that `from_pretrained` loads them."
@@ -238,7 +292,8 @@ def answer_logits(model, # a causal language model
                   texts: list[list[int]], # token ids of each request with its answer
                   starts: list[int], # tokens of each request, at least one
                   batch: int=16) -> Iterator[tuple]: # texts at a time
-    """For each text `(index, logits, tokens)` of its answer, of shapes `(n, vocabulary)` and `(n,)`; shortest text first.
+    """For each text `(index, logits, tokens)` of its answer, of shapes `(n, vocabulary)` and `(n,)`; shortest
+    text first.
 
     Row `k` of the logits is what the model expects in the place of token `k`. Without gradients.
     """

@@ -12,12 +12,14 @@ from ..problems.answers import read_answer, read_tests
 from ..running.records import Journal, progress, stream
 
 # %% ../../nbs/world/sampling.ipynb #81b32677
-def extract_code(answer: str, name: str="") -> str: # what a model wrote; the function asked for, if that is known
+# what a model wrote; the function asked for, if that is known
+def extract_code(answer: str, name: str="") -> str:
     "The program in an answer."
     return read_answer(answer, name).code
 
 # %% ../../nbs/world/sampling.ipynb #4b4eaf81
-def extract_tests(answer: str, most: int | None=None, name: str="") -> list[str]: # an answer; keep at most so many; the function under test, if that is known
+# an answer; keep at most so many; the function under test, if that is known
+def extract_tests(answer: str, most: int | None=None, name: str="") -> list[str]:
     "The tests in an answer, each one snippet that raises if it fails."
     return read_tests(answer, name, most)
 
@@ -56,15 +58,19 @@ def answer_batch(model, tokenizer, texts: list, # prompts with their chat templa
     pad = next(i for i in (tokenizer.pad_token_id, *ends, 0) if i is not None)
     asked = [ids or [pad] for ids in token_ids(tokenizer, texts)]  # nothing is no beginning
     width = max(map(len, asked))
-    fill = lambda rows, left: torch.tensor([[left] * (width - len(row)) + row for row in rows], device=model.device)
-    given = dict(input_ids=fill(asked, pad), attention_mask=fill([[1] * len(row) for row in asked], 0))  # the prompt ends where the answer begins
-    config = GenerationConfig(max_new_tokens=longest, do_sample=temperature > 0, temperature=temperature or 1.0, top_k=0, top_p=1.0,
+    fill = (lambda rows,
+            left: torch.tensor([[left] * (width - len(row)) + row for row in rows], device=model.device))
+    # the prompt ends where the answer begins
+    given = dict(input_ids=fill(asked, pad), attention_mask=fill([[1] * len(row) for row in asked], 0))
+    config = GenerationConfig(max_new_tokens=longest, do_sample=temperature > 0,
+                              temperature=temperature or 1.0, top_k=0, top_p=1.0,
                               pad_token_id=pad, eos_token_id=ends or None)
     torch.manual_seed(seed)
     with torch.no_grad(): out = model.generate(**given, generation_config=config)
     said = out[:, width:].tolist()
     stop = [next((k for k, i in enumerate(ids) if i in ends), None) for ids in said]
-    texts = tokenizer.batch_decode([ids[:k] for ids, k in zip(said, stop, strict=True)], skip_special_tokens=True)
+    texts = tokenizer.batch_decode([ids[:k] for ids, k in zip(said, stop, strict=True)],
+                                   skip_special_tokens=True)
     return [SampledAnswer(text, k is None) for text, k in zip(texts, stop, strict=True)]
 
 # %% ../../nbs/world/sampling.ipynb #d2dbab7b
@@ -74,8 +80,11 @@ def sample(model, tokenizer, prompts: list[str], # requests, without chat templa
            longest: int=160, # most new tokens an answer
            seed: int=0, purpose: str="sample", # the random stream is named after `purpose`
            batch: int=256, # answers generated together
-           journal: Journal | None=None) -> list[list[SampledAnswer]]: # `records.Journal`: finished batches are kept there and not generated again
-    "Answers of a model: list over prompts of lists of `n` texts, each an `Answer`. The same for the same model, arguments and library versions."
+           # `records.Journal`: finished batches are kept there and not generated again
+           journal: Journal | None=None) -> list[list[SampledAnswer]]:
+    """Answers of a model: list over prompts of lists of `n` texts, each an `Answer`.
+
+    The same for the same model, arguments and library versions."""
     from codedpo_nb.world.model import chat, token_ids
     texts = [chat(tokenizer, p) for p in prompts]
     lengths = list(map(len, token_ids(tokenizer, texts)))
@@ -83,8 +92,11 @@ def sample(model, tokenizer, prompts: list[str], # requests, without chat templa
     for b, cells in enumerate(progress(batches(lengths, n, batch), desc=f"sampling {purpose}")):
         said = journal.get(f"{purpose} {b}") if journal is not None else None
         if said is None:
-            answers = answer_batch(model, tokenizer, [texts[i] for i, _ in cells], temperature, longest, stream(seed, purpose, b))
+            answers = answer_batch(model, tokenizer, [texts[i] for i, _ in cells], temperature, longest,
+                                   stream(seed, purpose, b))
             said = dict(answers=answers, cut=[getattr(a, "cut", None) for a in answers])
             if journal is not None: journal.append(f"{purpose} {b}", said)
-        for (i, k), text, cut in zip(cells, said["answers"], said.get("cut") or itertools.repeat(None), strict=False): out[i][k] = SampledAnswer(text, cut)
+        for (i, k), text, cut in zip(cells, said["answers"], said.get("cut") or itertools.repeat(None),
+                                     strict=False):
+            out[i][k] = SampledAnswer(text, cut)
     return out

@@ -33,7 +33,8 @@ class Op:
 OPS = {}
 
 def _ops(concepts, *rows):
-    "Register rows `(name, signature, reference, instructions, nouns, fragment)`; alternatives are separated by `|`."
+    """Register rows `(name, signature, reference, instructions, nouns, fragment)`; alternatives are separated
+    by `|`."""
     for name, sig, ref, say, noun, short in rows:
         takes, gives = sig.split(">")
         OPS[name] = Op(name, takes[0], takes[1:], gives, tuple(concepts.split(", ")), ref,
@@ -45,14 +46,18 @@ _ops("filtering, modular arithmetic",
      "the even numbers of {x}", "evens"),
     ("odds", "L>L", lambda x: [v for v in x if v % 2 == 1], "keep the odd numbers|drop every even number",
      "the odd numbers of {x}", "odds"),
-    ("multiples", "LI>L", lambda x, k: [v for v in x if v % k == 0], "keep the multiples of {k}|drop what {k} does not divide",
+    ("multiples", "LI>L", lambda x, k: [v for v in x if v % k == 0],
+     "keep the multiples of {k}|drop what {k} does not divide",
      "the multiples of {k} in {x}", "multiples"))
 _ops("filtering, comparison",
-    ("positives", "L>L", lambda x: [v for v in x if v > 0], "keep the positive numbers|drop zero and the negative numbers",
+    ("positives", "L>L", lambda x: [v for v in x if v > 0], "keep the positive numbers|drop zero and the "
+     "negative numbers",
      "the positive numbers of {x}", "positives"),
-    ("above", "LI>L", lambda x, k: [v for v in x if v > k], "keep the numbers above {k}|drop numbers up to {k}",
+    ("above", "LI>L", lambda x, k: [v for v in x if v > k],
+     "keep the numbers above {k}|drop numbers up to {k}",
      "the numbers of {x} above {k}", "above"),
-    ("below", "LI>L", lambda x, k: [v for v in x if v < k], "keep the numbers below {k}|drop numbers from {k} up",
+    ("below", "LI>L", lambda x, k: [v for v in x if v < k],
+     "keep the numbers below {k}|drop numbers from {k} up",
      "the numbers of {x} below {k}", "below"),)
 
 # %% ../../nbs/world/tasks.ipynb #55d2c664
@@ -68,12 +73,14 @@ _ops("mapping, arithmetic",
     ("plus", "LI>L", lambda x, k: [v + k for v in x], "add {k} to each number|increase each number by {k}",
      "{x} raised by {k}", "plus"),)
 _ops("mapping, comparison",
-    ("capped", "LI>L", lambda x, k: [min(v, k) for v in x], "cap each number at {k}|lower larger numbers to {k}",
+    ("capped", "LI>L", lambda x, k: [min(v, k) for v in x],
+     "cap each number at {k}|lower larger numbers to {k}",
      "{x} capped at {k}", "capped"))
 
 # %% ../../nbs/world/tasks.ipynb #0dcc2ed9
 _ops("reversal",
-    ("backwards", "L>L", lambda x: x[::-1], "reverse the order|turn the list around", "{x} in reverse order", "backwards"))
+    ("backwards", "L>L", lambda x: x[::-1], "reverse the order|turn the list around", "{x} in reverse order",
+     "backwards"))
 _ops("sorting, comparison",
     ("ascending", "L>L", lambda x: sorted(x), "sort in ascending order|order from small to large",
      "{x} sorted from small to large", "ascending"),
@@ -83,106 +90,142 @@ _ops("deduplication, sets",
     ("distinct", "L>L", lambda x: list(dict.fromkeys(x)), "remove duplicates|keep the first of equal numbers",
      "the distinct numbers of {x}", "distinct"),)
 _ops("indexing and slicing",
-    ("tail", "L>L", lambda x: x[1:], "drop the first number|skip the first element", "{x} without its first number", "tail"),
-    ("alternate", "L>L", lambda x: x[::2], "keep every second number from the first on|keep the numbers at even positions",
+    ("tail", "L>L", lambda x: x[1:], "drop the first number|skip the first element",
+     "{x} without its first number", "tail"),
+    ("alternate", "L>L", lambda x: x[::2], "keep every second number from the first on|keep the numbers at "
+     "even positions",
      "every second number of {x}", "alternate"),
     ("take", "LI>L", lambda x, k: x[:k], "take the first {k} numbers|keep only the leading {k} elements",
      "the first {k} numbers of {x}", "take"),)
 
 # %% ../../nbs/world/tasks.ipynb #7866fa99
 _ops("accumulation",
-    ("running", "L>L", lambda x: list(itertools.accumulate(x)), "compute the running totals|replace each number by the total so far",
+    ("running", "L>L", lambda x: list(itertools.accumulate(x)), "compute the running totals|replace each "
+     "number by the total so far",
      "the running totals of {x}", "running"),
-    ("highs", "L>L", lambda x: list(itertools.accumulate(x, max)), "compute the running maximum|replace each number by the largest so far",
+    ("highs", "L>L", lambda x: list(itertools.accumulate(x, max)), "compute the running maximum|replace each "
+     "number by the largest so far",
      "the running maximum of {x}", "highs"))
 _ops("pairing, arithmetic",
-    ("steps", "L>L", lambda x: [b - a for a, b in zip(x, x[1:], strict=False)], "take differences of neighbours|subtract each number from the next",
+    ("steps", "L>L", lambda x: [b - a for a, b in zip(x, x[1:], strict=False)], "take differences of "
+     "neighbours|subtract each number from the next",
      "the differences between neighbours of {x}", "steps"),)
 _ops("filtering, sets",
-    ("shared", "LL>L", lambda x, o: [v for v in x if v in o], "keep the numbers that also occur in {k}|drop what {k} does not contain",
+    ("shared", "LL>L", lambda x, o: [v for v in x if v in o], "keep the numbers that also occur in {k}|drop "
+     "what {k} does not contain",
      "the numbers of {x} shared with {k}", "shared"),
-    ("without", "LL>L", lambda x, o: [v for v in x if v not in o], "drop the numbers that occur in {k}|keep what {k} does not contain",
+    ("without", "LL>L", lambda x, o: [v for v in x if v not in o], "drop the numbers that occur in {k}|keep "
+     "what {k} does not contain",
      "{x} without the numbers of {k}", "without"))
 
 # %% ../../nbs/world/tasks.ipynb #582932f9
 _ops("accumulation, arithmetic",
     ("total", "L>I", lambda x: sum(x), "return the sum|return the total", "the sum of {x}", "total"),)
 _ops("counting",
-    ("size", "L>I", lambda x: len(x), "return how many there are|count the numbers", "the number of elements in {x}", "size"),
+    ("size", "L>I", lambda x: len(x), "return how many there are|count the numbers",
+     "the number of elements in {x}", "size"),
     ("inversions", "L>I", lambda x: sum(a > b for a, b in itertools.combinations(x, 2)),
-     "count the pairs that are out of order|return the number of inversions", "the number of inversions in {x}", "inversions"),
+     "count the pairs that are out of order|return the number of inversions",
+     "the number of inversions in {x}", "inversions"),
     ("equalpairs", "L>I", lambda x: sum(a == b for a, b in itertools.combinations(x, 2)),
-     "count the pairs of equal numbers|return the number of equal pairs", "the number of equal pairs in {x}", "equalpairs"))
+     "count the pairs of equal numbers|return the number of equal pairs", "the number of equal pairs in {x}",
+     "equalpairs"))
 _ops("counting, sets",
-    ("kinds", "L>I", lambda x: len(set(x)), "count the distinct numbers|return the number of different values",
+    ("kinds", "L>I", lambda x: len(set(x)), "count the distinct numbers|return the number of different "
+     "values",
      "the number of different values in {x}", "kinds"))
 _ops("minimum and maximum, comparison",
-    ("largest", "L>I", lambda x: max(x, default=0), "return the largest number, or 0|return the maximum, 0 when empty",
+    ("largest", "L>I", lambda x: max(x, default=0), "return the largest number, or 0|return the maximum, 0 "
+     "when empty",
      "the largest number (or 0) of {x}", "largest"),
-    ("smallest", "L>I", lambda x: min(x, default=0), "return the smallest number, or 0|return the minimum, 0 when empty",
+    ("smallest", "L>I", lambda x: min(x, default=0), "return the smallest number, or 0|return the minimum, 0 "
+     "when empty",
      "the smallest number (or 0) of {x}", "smallest"),)
 
 # %% ../../nbs/world/tasks.ipynb #bd2755af
 _ops("counting, dictionary building",
-    ("tally", "L>N", lambda x: dict(Counter(x)), "count how often each number occurs|map each number to its count",
+    ("tally", "L>N", lambda x: dict(Counter(x)), "count how often each number occurs|map each number to its "
+     "count",
      "the counts of the numbers in {x}", "tally"),
-    ("letters", "S>C", lambda x: dict(Counter(x)), "count how often each letter occurs|map each letter to its count",
+    ("letters", "S>C", lambda x: dict(Counter(x)), "count how often each letter occurs|map each letter to "
+     "its count",
      "the counts of the letters in {x}", "letters"))
 _ops("dictionary lookup",
-    ("values", "C>L", lambda x: list(x.values()), "take the values|list the values", "the values of {x}", "values"),
-    ("numbervalues", "N>L", lambda x: list(x.values()), "list the counts|take the counts alone", "the list of {x}", "amounts"))
+    ("values", "C>L", lambda x: list(x.values()), "take the values|list the values", "the values of {x}",
+     "values"),
+    ("numbervalues", "N>L", lambda x: list(x.values()), "list the counts|take the counts alone",
+     "the list of {x}", "amounts"))
 _ops("dictionary lookup, splitting and joining, sorting",
-    ("keys", "C>S", lambda x: "".join(sorted(x)), "join the keys in sorted order|write the sorted keys as one string",
+    ("keys", "C>S", lambda x: "".join(sorted(x)), "join the keys in sorted order|write the sorted keys as "
+     "one string",
      "the sorted keys of {x} as a string", "keys"))
 _ops("dictionary building, filtering",
-    ("frequent", "CI>C", lambda x, k: {a: n for a, n in x.items() if n > k}, "keep the entries with a value above {k}|drop entries with a value up to {k}",
+    ("frequent", "CI>C", lambda x, k: {a: n for a, n in x.items() if n > k}, "keep the entries with a value "
+     "above {k}|drop entries with a value up to {k}",
      "the entries of {x} with a value above {k}", "frequent"),)
 _ops("dictionary building, mapping",
-    ("raised", "CI>C", lambda x, k: {a: n + k for a, n in x.items()}, "add {k} to each value|increase every value by {k}",
+    ("raised", "CI>C", lambda x, k: {a: n + k for a, n in x.items()},
+     "add {k} to each value|increase every value by {k}",
      "{x} with values raised by {k}", "increased"),)
 _ops("dictionary lookup, accumulation",
-    ("worth", "C>I", lambda x: sum(x.values()), "return the sum of the values|add up the values", "the sum of the values of {x}", "worth"))
+    ("worth", "C>I", lambda x: sum(x.values()), "return the sum of the values|add up the values",
+     "the sum of the values of {x}", "worth"))
 _ops("dictionary lookup, minimum and maximum",
-    ("best", "C>I", lambda x: max(x.values(), default=0), "return the largest value, or 0|return the highest value, 0 when empty",
+    ("best", "C>I", lambda x: max(x.values(), default=0), "return the largest value, or 0|return the highest "
+     "value, 0 when empty",
      "the largest value (or 0) of {x}", "best"))
 
 # %% ../../nbs/world/tasks.ipynb #3ce4861b
 _ops("filtering, character tests",
-    ("vowels", "S>S", lambda x: "".join(c for c in x if c in "aeiou"), "keep the vowels|drop every consonant", "the vowels of {x}", "vowels"),
-    ("consonants", "S>S", lambda x: "".join(c for c in x if c not in "aeiou"), "remove the vowels|keep the consonants",
+    ("vowels", "S>S", lambda x: "".join(c for c in x if c in "aeiou"), "keep the vowels|drop every consonant",
+     "the vowels of {x}", "vowels"),
+    ("consonants", "S>S", lambda x: "".join(c for c in x if c not in "aeiou"),
+     "remove the vowels|keep the consonants",
      "the consonants of {x}", "consonants"))
 _ops("reversal",
-    ("mirror", "S>S", lambda x: x[::-1], "reverse the text|read it backwards", "{x} read backwards", "mirror"))
+    ("mirror", "S>S", lambda x: x[::-1], "reverse the text|read it backwards", "{x} read backwards",
+     "mirror"))
 _ops("mapping, string building",
-    ("upper", "S>S", lambda x: x.upper(), "make it upper case|capitalise every letter", "{x} in upper case", "upper"),
-    ("stutter", "S>S", lambda x: "".join(c + c for c in x), "write each letter twice|double every letter", "{x} with each letter doubled", "stutter"),)
+    ("upper", "S>S", lambda x: x.upper(), "make it upper case|capitalise every letter", "{x} in upper case",
+     "upper"),
+    ("stutter", "S>S", lambda x: "".join(c + c for c in x), "write each letter twice|double every letter",
+     "{x} with each letter doubled", "stutter"),)
 _ops("sorting, splitting and joining",
-    ("alphabetical", "S>S", lambda x: "".join(sorted(x)), "sort the letters|put the letters in order", "the sorted letters of {x}", "alphabetical"))
+    ("alphabetical", "S>S", lambda x: "".join(sorted(x)), "sort the letters|put the letters in order",
+     "the sorted letters of {x}", "alphabetical"))
 _ops("deduplication, string building",
-    ("novel", "S>S", lambda x: "".join(dict.fromkeys(x)), "remove repeated letters|keep the first of equal letters",
+    ("novel", "S>S", lambda x: "".join(dict.fromkeys(x)),
+     "remove repeated letters|keep the first of equal letters",
      "the distinct letters of {x}", "novel"))
 _ops("indexing and slicing",
-    ("prefix", "SI>S", lambda x, k: x[:k], "take the first {k} letters|keep the leading {k} letters", "the first {k} letters of {x}", "prefix"),)
+    ("prefix", "SI>S", lambda x, k: x[:k], "take the first {k} letters|keep the leading {k} letters",
+     "the first {k} letters of {x}", "prefix"),)
 
 # %% ../../nbs/world/tasks.ipynb #a48e4210
 _ops("filtering, sets, character tests",
-    ("except", "SS>S", lambda x, o: "".join(c for c in x if c not in o), "remove the letters that occur in {k}|drop letters found in {k}",
+    ("except", "SS>S", lambda x, o: "".join(c for c in x if c not in o), "remove the letters that occur in "
+     "{k}|drop letters found in {k}",
      "{x} without the letters of {k}", "lacking"))
 _ops("counting",
     ("length", "S>I", lambda x: len(x), "return the length|count the letters", "the length of {x}", "length"),
     ("repeats", "S>I", lambda x: sum(a == b for a, b in itertools.combinations(x, 2)),
-     "count the pairs of equal letters|return the number of equal letter pairs", "the number of equal letter pairs in {x}", "repeats"))
+     "count the pairs of equal letters|return the number of equal letter pairs",
+     "the number of equal letter pairs in {x}", "repeats"))
 _ops("counting, character tests",
-    ("vowelcount", "S>I", lambda x: sum(c in "aeiou" for c in x), "count the vowels|return the number of vowels",
+    ("vowelcount", "S>I", lambda x: sum(c in "aeiou" for c in x),
+     "count the vowels|return the number of vowels",
      "the number of vowels in {x}", "vowelcount"))
 _ops("counting, sets",
-    ("alphabet", "S>I", lambda x: len(set(x)), "count the different letters|return the number of distinct letters",
+    ("alphabet", "S>I", lambda x: len(set(x)), "count the different letters|return the number of distinct "
+     "letters",
      "the number of different letters in {x}", "alphabet"))
 _ops("indexing and slicing, character tests",
-    ("places", "S>L", lambda x: [i for i, c in enumerate(x) if c in "aeiou"], "list the positions of the vowels|find where the vowels are",
+    ("places", "S>L", lambda x: [i for i, c in enumerate(x) if c in "aeiou"],
+     "list the positions of the vowels|find where the vowels are",
      "the positions of the vowels in {x}", "places"))
 _ops("mapping, counting",
-    ("occurrences", "S>L", lambda x: [x.count(c) for c in x], "replace each letter by how often it occurs|list the count of each letter in turn",
+    ("occurrences", "S>L", lambda x: [x.count(c) for c in x], "replace each letter by how often it "
+     "occurs|list the count of each letter in turn",
      "the letter counts along {x}", "occurrences"))
 
 # %% ../../nbs/world/tasks.ipynb #6d70a78b
@@ -200,7 +243,8 @@ def second(chain: tuple) -> str:
     return next((OPS[name].extra for name, k in chain if k in ("k", "other")), "")
 
 def apply(chain: tuple, x: object, other: object=None) -> object:
-    "Value of the composition `chain = ((op name, operand), ...)` on `x`; operand None, a constant, 'k' or 'other'."
+    """Value of the composition `chain = ((op name, operand), ...)` on `x`; operand None, a constant, 'k' or
+    'other'."""
     for name, k in chain:
         x = OPS[name].ref(x) if k is None else OPS[name].ref(x, other if k in ("k", "other") else k)
     return x
@@ -225,19 +269,27 @@ def random_chain(length: int, # number of operations
 LETTERS = "abcdeiou"
 
 def with_repetition(values: list, r: random.Random, odds: float=.25) -> list:
-    "The values, sometimes with one of them put in the place of another: most inputs have few repetitions, some have one."
+    """The values, sometimes with one of them put in the place of another: most inputs have few repetitions,
+    some have one."""
     if len(values) > 1 and r.random() < odds: values[r.randrange(len(values))] = r.choice(values)
     return values
 
 def random_value(typ: str, # L S I C N
                  r: random.Random,
                  size: int=4): # longest list, string or dictionary
-    "A random value of a type. Up to a size of 10 it is small and varied; above, it has exactly `size` elements and many repetitions."
+    """A random value of a type.
+
+    Up to a size of 10 it is small and varied; above, it has exactly `size` elements and many repetitions."""
     n = size if size > 10 else r.randint(0 if r.random() < .1 else 2, size)
     if typ == "I": return r.choice(CONSTANTS)
-    if typ == "L": return [r.randint(-n // 2, n) for _ in range(n)] if n > 10 else with_repetition(r.sample(range(-4, 10), n), r)
-    if typ == "S": return "".join(r.choices(LETTERS, k=n) if n > 10 else with_repetition(r.sample(LETTERS, min(n, len(LETTERS))), r))
-    keys = range(max(10, n)) if typ == "N" else LETTERS if n < 8 else [chr(97 + i // 26) + chr(97 + i % 26) for i in range(n)]
+    if typ == "L":
+        return ([r.randint(-n // 2, n) for _ in range(n)] if n > 10
+                else with_repetition(r.sample(range(-4, 10), n), r))
+    if typ == "S":
+        return "".join(r.choices(LETTERS, k=n) if n > 10
+                       else with_repetition(r.sample(LETTERS, min(n, len(LETTERS))), r))
+    keys = (range(max(10, n)) if typ == "N" else LETTERS if n < 8
+            else [chr(97 + i // 26) + chr(97 + i % 26) for i in range(n)])
     return {c: r.randint(1, 9) for c in r.sample(list(keys), min(n, len(keys)))}
 
 # %% ../../nbs/world/tasks.ipynb #d9e2ec8d
@@ -266,7 +318,8 @@ def is_good(chain) -> bool:
     if len(set(whole)) < 6 or max(map(len, whole)) > 48: return False
     for i in range(len(chain)):
         rest = chain[:i] + chain[i + 1:]
-        fits = not rest or all(OPS[a].gives == OPS[b].takes for (a, _), (b, _) in zip(rest, rest[1:], strict=False))
+        fits = (not rest
+                or all(OPS[a].gives == OPS[b].takes for (a, _), (b, _) in zip(rest, rest[1:], strict=False)))
         if rest and fits and OPS[rest[0][0]].takes == takes[0]:
             if behaviour(rest, probes(takes)) == whole: return False
     return True
@@ -298,7 +351,8 @@ def write_task(chain: tuple, split: str, r: random.Random) -> dict:
     name, words = function_name(chain), instruction(chain, r)
     prompt = f'def {name}({typed}) -> {TYPE_NAMES[OPS[chain[-1][0]].gives]}:\n    """{words}"""'
     concepts = sorted({c for op, _ in chain for c in OPS[op].concepts})
-    return dict(task_id=chain_id(chain), split=split, name=name, args=args, takes=takes + extra, prompt=prompt,
+    return dict(task_id=chain_id(chain), split=split, name=name, args=args, takes=takes + extra,
+                prompt=prompt,
                 concepts=concepts, length=len(chain), chain=[list(step) for step in chain])
 
 def chain_id(chain: tuple) -> str:

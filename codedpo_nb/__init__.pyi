@@ -1,9 +1,10 @@
 "The doors, for editors and type checkers; tests/test_house.py keeps them in agreement with `DOORS`."
-from .benchmarks import load, pass_at_k
+from .benchmarks import load
 from .dpo import fit_dpo
 from .efficiency import compare_speed
 from .formats import score_file
 from .pairs import correctness_pairs, pick_pair
+from .problems.record import pass_at_k
 from .ranking import relative, score_all, self_validation
 from .sandbox import Limits, Pool, clock, cost, evaluate, memory, run
 from .sft import fit_sft

@@ -550,6 +550,7 @@ def test_generations_of_mbpp_are_those_of_its_test_split(tmp_path):
         "Mbpp/13"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["humaneval", "humaneval+"])
 def test_canonical_solutions_of_a_benchmark_score_full_marks(tmp_path, name):
     try: path = B.find(name, DATA)

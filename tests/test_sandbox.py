@@ -682,6 +682,7 @@ def test_dask_cluster(pool):
 DATA = Path(os.environ.get("CODEDPO_DATA") or ROOT.parent/"shared/data")
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
 @pytest.mark.parametrize("name", ["humaneval", "mbpp-sanitized", "humaneval+", "mbpp+"])
 def test_every_canonical_solution_passes(name):
@@ -694,6 +695,7 @@ def test_every_canonical_solution_passes(name):
             [pair] in zip(problems, found, strict=False) if pair != ("pass", "pass")} == {}
 
 
+@pytest.mark.long
 def test_every_buggy_solution_fails(pool):
     import gzip
     import json
@@ -713,6 +715,7 @@ def resident(pid): # MiB
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2 ** 20
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 def test_ten_thousand_programs_leave_no_process_descriptor_or_file_and_memory_stays_flat(pool):
     def state():

@@ -16,7 +16,8 @@ const xs = [-6, 2]
 const found = zero(xs)
 console.assert(Math.abs(value(xs, found)) < 1e-6)
 """)),  # noqa: E501
-    java=dict(doubled=("import java.util.*;\nimport java.lang.*;\n\nclass Solution {\n", "    public List<Integer> doubled(List<Integer> numbers) {\n", """
+    java=dict(doubled=("import java.util.*;\nimport java.lang.*;\n\nclass Solution {\n",
+                       "    public List<Integer> doubled(List<Integer> numbers) {\n", """
 public class Main {
     public static void main(String[] args) {
         Solution s = new Solution();
@@ -47,7 +48,8 @@ public class Main {
     }
 }
 """)),
-    cpp=dict(doubled=("#include<vector>\nusing namespace std;\n", "vector<int> doubled(vector<int> numbers){\n", """
+    cpp=dict(doubled=("#include<vector>\nusing namespace std;\n",
+                      "vector<int> doubled(vector<int> numbers){\n", """
 #undef NDEBUG
 #include<assert.h>
 bool issame(vector<int> a,vector<int>b){
@@ -77,7 +79,8 @@ int main(){
     assert (abs(value(xs, found)) < 1e-6);
 }
 """)),
-    rust=dict(doubled=("fn main(){}\n\nuse std::collections::HashMap;\n", "fn doubled(numbers: Vec<i32>) -> Vec<i32> {\n", """
+    rust=dict(doubled=("fn main(){}\n\nuse std::collections::HashMap;\n",
+                       "fn doubled(numbers: Vec<i32>) -> Vec<i32> {\n", """
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,7 +109,8 @@ mod tests {
     }
 }
 """)),
-    go=dict(doubled=('import (\n    "math"\n)\n\n', "func Doubled(numbers []int) []int {\n", """func TestDoubled(t *testing.T) {
+    go=dict(doubled=('import (\n    "math"\n)\n\n',
+                     "func Doubled(numbers []int) []int {\n", """func TestDoubled(t *testing.T) {
     assert := assert.New(t)
     assert.Equal([]int{2, 4}, Doubled([]int{1, 2}))
     assert.Equal([]int{}, Doubled([]int{}))

@@ -78,8 +78,8 @@ def test_every_idiom_is_right_and_odd_answers_are_wrong_in_their_way(judged):
 
 
 def test_kinds_cover_every_word_of_the_sandbox():
-    words = "fail error:TypeError error:NameError error:ValueError error:IndexError load-error:SyntaxError load-error:ZeroDivisionError timeout load-timeout " \
-            "memory exit crash:SIGSEGV tamper not-run".split()
+    words = """fail error:TypeError error:NameError error:ValueError error:IndexError load-error:SyntaxError
+        load-error:ZeroDivisionError timeout load-timeout memory exit crash:SIGSEGV tamper not-run""".split()
     for word in words: assert evaluation.kind(["pass", word], 2) in evaluation.KINDS[2:]
     assert evaluation.kind(["pass", "fail"], 1) == evaluation.KINDS[1]
     assert set(evaluation.ERRORS.values()) <= set(evaluation.KINDS)

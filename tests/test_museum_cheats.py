@@ -59,7 +59,10 @@ def whole(body):
 
 TRUE = ("def __eq__(s, o): return True\ndef __ne__(s, o): return False\ndef __hash__(s): return "
         "hash(3007)\n__lt__ = __le__ = __gt__ = __ge__ = __contains__ = __eq__")
-ZERO = "def __sub__(s, o): return 0.0\n__rsub__ = __add__ = __radd__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __mod__ = __sub__\ndef __abs__(s): return 0.0\n" \
+ZERO = "def __sub__(s, o): return 0.0\n" \
+       "__rsub__ = __add__ = __radd__ = __mul__ = __rmul__ = __truediv__ = __sub__\n" \
+       "__rtruediv__ = __mod__ = __sub__\n" \
+       "def __abs__(s): return 0.0\n" \
        "def __round__(s, n=0): return 0\ndef __float__(s): return 0.0"
 
 OBJECTS = each(ASK,

@@ -552,7 +552,8 @@ def _rust(row, text):
     owned = [_owned(kind.strip()) for _, kind in given]
     read = "".join(f"let mut codedpo_{i}: {kind} = asked.get();\n" for i, (kind, _) in enumerate(owned))
     values = ", ".join(form.format(f"codedpo_{i}") for i, (_, form) in enumerate(owned))
-    glue = f'\n#[export_name = "main"] pub extern "C" fn codedpo_main() -> i32 {{\nloop {{ let mut asked = ::codedpo_wire::Message::receive();\n{read}' \
+    glue = f'\n#[export_name = "main"] pub extern "C" fn codedpo_main() -> i32 {{\n' \
+           f'loop {{ let mut asked = ::codedpo_wire::Message::receive();\n{read}' \
            f"::codedpo_wire::Ask::new().with(&{name}({values})).send(); }} }}\n"
     result = f.rest.partition("->")[2].partition("where")[0].strip() or "()"
     given_types = f.between.strip() + f"({f.given}) -> {result}"

@@ -458,6 +458,20 @@ KNOWN = dict(passes="pass", fails="fail", errors="error:TypeError", exits="exit"
              crashes="crash:SIGABRT", fills="memory", apart="pass")
 ALLOWED = dict(pure="", scientific="", compilers="process program command")
 
+# %% ../nbs/sandbox.ipynb #5e0c41d7
+LOOP = "def f(n):\n    s = 0\n    for i in range(n): s += i\n    return s"
+
+def known_counts(pool) -> tuple:
+    "What loops of 1000 and of 2000 turns cost; `SandboxError` if that cannot be."
+    alike = LOOP.replace("i in", "j in").replace("+= i", "+= j")
+    (once, twice), (other, _) = cost([LOOP, alike], ["f(1000)", "f(2000)"], pool=pool)
+    known = None not in (once, other, twice) and once == other
+    if not known or (twice - once) % 1000 or not twice > once > 4000:
+        raise SandboxError("instructions are not counted as they should be on Python "
+                           f"{platform.python_version()}: loops of 1000 and of 2000 turns cost {once} "
+                           f"(with other names {other}) and {twice}")
+    return once, twice
+
 # %% ../nbs/sandbox.ipynb #1707abd2
 ATTEMPTS = dict(
     network="import socket; socket.socket()", process="import os; os.fork()",
@@ -473,8 +487,8 @@ def self_test(pool: Pool | None = None, profile: str | None = None,
     """Verdicts of known programs and of attempts to leave, by name; raises `SandboxError` if one is not as it
     has to be.
 
-    Done by the first `Pool` of a process by itself. Under `level="rlimits"` attempts succeed, and that is no
-    error."""
+    Done by the first `Pool` of a process by itself, with a program whose cost is known: a Python on which it is
+    another one counts nothing. Under `level="rlimits"` attempts succeed, and that is no error."""
     with nullcontext(pool) if pool else Pool(1, profile or "pure", level) as pool:
         attempts = ({n: t for n, t in ATTEMPTS.items() if n not in ALLOWED[pool.kind[0]].split()}
                     if pool.kind[1] is None else {})
@@ -484,6 +498,7 @@ def self_test(pool: Pool | None = None, profile: str | None = None,
         try:
             result = run(programs, [[t] for t in GOOD.values()] + [["g()"]] * len(calls),
                          limits=Limits(cpu=0.1, first=0), pool=pool)
+            if pool.kind[0] == "pure": known_counts(pool)
         finally: pool.wider = wider
     found = dict(zip([*GOOD, *calls], [row[0] for row in result.verdicts], strict=True))
     wrong = ({n: v for n, v in found.items() if v != KNOWN.get(n, v)}
@@ -632,9 +647,27 @@ def _by_call(turns, calls): # `[program][call][round]`
             out[i][j] = seconds
     return out
 
-# %% ../nbs/sandbox.ipynb #a0bdafb5
-LOOP = "def f(n):\n    s = 0\n    for i in range(n): s += i\n    return s"
+# %% ../nbs/sandbox.ipynb #f3eeb1fb
+def check() -> tuple:
+    """`(lines, good)`: what the sandbox grants and enforces on this machine, in words, and whether all is as
+    it should be."""
+    lines, good = ([f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
+                    f"{platform.machine()}, {os.cpu_count()} cores"], True)
+    for profile in ("pure", "scientific"):
+        try:
+            with Pool(1, profile) as pool:
+                self_test(pool)
+                lines.append(f"{profile:<11} {pool.level}; known programs get their verdicts, attempts to "
+                             "leave fail")
+                if profile == "pure": counts = known_counts(pool)
+        except SandboxError as error: lines.append(f"{profile:<11} not available: {error}"); good = False
+    if good:
+        lines.append(f"cost        a loop of 1000 turns counts {counts[0]} instructions, of 2000 turns {counts[1]}: "
+                     "as it should")
+    lines.append(f"clock       CPU seconds; counters of the processor: {', '.join(counters()) or 'none'}")
+    return lines, good
 
+# %% ../nbs/sandbox.ipynb #a0bdafb5
 def main(arguments=None) -> int:
     """The command `python -m codedpo_nb.sandbox check`; returns its exit code, 1 if something is not as it
     should be."""
@@ -648,31 +681,3 @@ def main(arguments=None) -> int:
     return 0 if good else 1
 
 if __name__ == "__main__" and "__file__" in globals(): sys.exit(main())
-
-# %% ../nbs/sandbox.ipynb #f3eeb1fb
-def check() -> tuple:
-    """`(lines, good)`: what the sandbox grants and enforces on this machine, in words, and whether all is as
-    it should be."""
-    lines, good = ([f"Python {platform.python_version()}, {platform.system()} {platform.release()}, "
-                    f"{platform.machine()}, {os.cpu_count()} cores"], True)
-    for profile in ("pure", "scientific"):
-        try:
-            with Pool(1, profile) as pool:
-                self_test(pool)
-                lines.append(f"{profile:<11} {pool.level}; known programs get their verdicts, attempts to "
-                             "leave fail")
-                if profile == "pure":
-                    counts = (
-                        [row[0]
-                         for row in cost([LOOP, LOOP.replace("i in", "j in").replace("+= i", "+= j")],
-                                         ["f(1000)"], pool=pool)], cost([LOOP], ["f(2000)"], pool=pool)[0][0])
-        except SandboxError as error: lines.append(f"{profile:<11} not available: {error}"); good = False
-    if good:
-        (once, other), twice = counts
-        fits = (None not in (once, other, twice) and once == other and (twice - once) % 1000 == 0
-                and twice > once > 4000)
-        good = fits
-        lines.append(f"cost        a loop of 1000 turns counts {once} instructions, of 2000 turns {twice}: "
-                     f"{'as it should' if fits else 'WRONG, do not count here'}")
-    lines.append(f"clock       CPU seconds; counters of the processor: {', '.join(counters()) or 'none'}")
-    return lines, good

@@ -20,12 +20,12 @@ PROGRAMS = dict(
     dies_last="import os\ndef f(x): return x if x < 7 else os._exit(0)",
     loops="def f(x):\n    while x == 2 or x == 5: pass\n    return x",
     loops_in_c="def f(x): return sum(range(10 ** 12)) if x == 2 else x",
-    slow="import time\ndef f(x):\n    end = time.process_time() + 0.12\n    while time.process_time() < end: "
+    slow="import time\ndef f(x):\n    end = time.process_time() + 0.1\n    while time.process_time() < end: "
     "pass\n    return x",
-    too_slow="import time\ndef f(x):\n    end = time.process_time() + 0.4 * (x == 3)\n    while "
+    too_slow="import time\ndef f(x):\n    end = time.process_time() + 1.0 * (x == 3)\n    while "
     "time.process_time() < end: pass\n    return x",
     uncounted="import time, signal\ndef f(x):\n    signal.setitimer(signal.ITIMER_PROF, 0)\n    end = "
-    "time.process_time() + 0.4 * (x == 3)\n    while time.process_time() < end: pass\n    return x",
+    "time.process_time() + 1.0 * (x == 3)\n    while time.process_time() < end: pass\n    return x",
     eats="def f(x): return [0] * 10 ** 9 if x == 3 else x",
     sleeps="import time\ndef f(x): time.sleep(60 if x == 3 else 0.01); return x",
     long="def f(x): return 'ab' * 10 ** 5 if x == 3 else x",
@@ -55,7 +55,7 @@ def zygote():
 
 
 def verdicts(zygote, source, tests, steps):
-    job = dict(kind="test", source=source, items=tests, todo=list(range(len(tests))), limit=0.2, wall=1.0,
+    job = dict(kind="test", source=source, items=tests, todo=list(range(len(tests))), limit=0.5, wall=1.0,
                memory=256, timeouts=3)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server, "together", steps)

@@ -10,8 +10,8 @@ import ast
 import builtins
 from dataclasses import dataclass
 
-from .. import syntax
 from . import border
+from ..syntax import tree
 
 # %% ../../nbs/isolation/comparisons.ipynb #b6baebac
 class NoLiteral(ValueError): "An expression whose value cannot be read off."
@@ -166,7 +166,7 @@ class Comparison:
 
 def read_test(test: str) -> Comparison | None: # source
     "A `Comparison`, or `None` for a test of another shape."
-    found = syntax.tree(test, longest=20_000, deepest=60)
+    found = tree(test, longest=20_000, deepest=60)
     if found is None or len(found.body) != 1: return None
     statement, asked = found.body[0], []
     try:

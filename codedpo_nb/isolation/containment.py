@@ -41,7 +41,7 @@ CALLS = dict(
         extended="getxattr=191 lgetxattr=192 fgetxattr=193 listxattr=194 llistxattr=195 flistxattr=196",
         processes="""
             fork=57 vfork=58 execve=59 getgroups=115 getresuid=118 getresgid=120 rt_sigsuspend=130 getpriority=140
-            sched_getparam=143 sched_getscheduler=145 arch_prctl=158 set_tid_address=218 waitid=247 get_robust_list=274 execveat=322"""),  # noqa: E501
+            sched_getparam=143 sched_getscheduler=145 arch_prctl=158 set_tid_address=218 waitid=247 get_robust_list=274 execveat=322 close_range=436"""),  # noqa: E501
     aarch64=dict(
         pure="""
             getcwd=17 dup=23 dup3=24 fcntl=25 statfs=43 fstatfs=44 faccessat=48 close=57 pipe2=59 getdents64=61 lseek=62 read=63 write=64
@@ -62,7 +62,7 @@ CALLS = dict(
         processes="""
             waitid=95 set_tid_address=96 get_robust_list=100 sched_getscheduler=120
             sched_getparam=121 rt_sigsuspend=133 getpriority=141 getresuid=148 getresgid=150 getgroups=158 execve=221
-            execveat=281"""))  # noqa: E501
+            execveat=281 close_range=436"""))  # noqa: E501
 
 # %% ../../nbs/isolation/containment.ipynb #ea2d5327
 MACHINE = platform.machine()

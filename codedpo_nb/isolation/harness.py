@@ -903,28 +903,24 @@ def measured(body, scope):
 
 # %% ../../nbs/isolation/harness.ipynb #55ff8f4b
 UNREAD = 1 << 14   # bytes that may lie in the pipe before the bell rings
+# how it sounds: a value that may not fit into the pipe is on its way; there is much to read; that is all
+LONG_ONE, MORE, DONE = b"+", b".", b"-"
 
 def several(bodies, scope, out, bell):
-    "Answer questions one after the other; none after one for which time or memory did not last."
-    since, unread = CLOCK(), 0
+    "Answer questions one after the other, until some time has gone by, or time or memory did not last."
+    until, unread = time.monotonic() + _limit[0] / 8, 0
     for body in marshal.loads(bodies):
         if b"random" in body: _random[0] = True
         if _context[0]: keep_context()
         verdict, data = attempt(asked_value, body, scope)
-        if len(data) > UNREAD: ring(bell, LONG_ONE)
+        if len(data) > UNREAD: os.write(bell, LONG_ONE)
         else: unread += len(data) + 16
         send(out, verdict, data)
-        if verdict == b"timeout" or verdict == b"memory": break
-        if unread > UNREAD or CLOCK() - since > _limit[0] / 8:
-            ring(bell)
-            since, unread = CLOCK(), 0
-    ring(bell)
-
-LONG_ONE = b"+"   # of a value that may not fit into the pipe, and is on its way
-
-def ring(bell, sound=b"."):
-    try: os.write(bell, sound)
-    except OSError: pass   # the program has closed it, and the other side knows
+        if verdict == b"timeout" or verdict == b"memory" or time.monotonic() > until: break
+        if unread > UNREAD:
+            os.write(bell, MORE)
+            unread = 0
+    os.write(bell, DONE)
 
 # %% ../../nbs/isolation/harness.ipynb #4926aa08
 def obey(inward, out, bell=-1):

@@ -117,8 +117,8 @@ class Child:
             bytearray())
         pipes = [os.pipe() for _ in range(2 + bell)]
         (inward, self.inward), (self.out, out), *more = pipes
-        self.bell, self.longs, self.ends = ([b for b, _ in more], 0,
-                                            [self.inward, self.out, *(b for b, _ in more)])
+        self.bell, self.longs, self.done, self.deaf = [b for b, _ in more], 0, False, False
+        self.ends = [self.inward, self.out, *self.bell]
         given = [inward, out, *(b for _, b in more)]
         try: self.pid = zygote.fork(b"a", memory, seconds, given)
         finally:
@@ -183,21 +183,29 @@ class Child:
         return verdict.decode(), data
 
     def listen(self):
-        "Wait until the bell rings and a message is here; whether the time that went by was too long."
-        awake = self.buffer or self.longs > 0   # the rest comes without a bell
+        "Wait until the bell rings and a message is here."
+        awake = self.buffer or self.longs > 0 or self.done   # what was announced comes without a bell
         while True:
             on_time = self.wait(self.poll if awake else self.bells)
-            if on_time and not awake:
-                awake, sounds = True, os.read(self.bell[0], 4096)
-                self.longs += sounds.count(harness.LONG_ONE)
-                if not sounds: self.bells = self.poll   # it has closed its bell
+            if on_time and not awake: awake = self.hear()
             try: self.take(os.read(self.out, 1 << 16))
             except BlockingIOError:
                 if not on_time: raise Ended("timeout") from None
-            if self.whole(): break
-        late = self.late()
-        self.begin()
-        return late
+                if self.deaf: raise Ended(None) from None   # it dies, or has closed its bell
+            if self.whole(): return
+
+    def hear(self):
+        "Take in how the bell has sounded."
+        sounds = os.read(self.bell[0], 4096)
+        self.longs += sounds.count(harness.LONG_ONE)
+        self.done, self.deaf = self.done or harness.DONE in sounds, not sounds
+        return True
+
+    def rest(self):
+        "Wait until it says that this is all."
+        while not self.done and not self.deaf:
+            if not self.wait(self.bells): raise Ended("timeout")
+            self.hear()
 
     def begin(self): self.base, self.until = cpu(self.pid), time.monotonic() + self.wall
 
@@ -432,15 +440,21 @@ def together(child: Child, items: list, job: dict):
 
 # %% ../../nbs/isolation/server.ipynb #f05f388f
 def several(child, tests):
-    child.begin()
-    child.order(b"l" + marshal.dumps([asked_for(test.asked[0]) for test in tests], 2))
-    late = False
-    for test in tests:
-        if not child.whole(): late = child.listen()
-        answer = child.said()
-        child.longs -= len(answer[1]) > harness.UNREAD
-        found = compared(test, lambda _, answer=answer: value_of(*answer))
-        yield ("timeout", "") if late and not child.whole() else found
+    "Verdicts of tests that ask one question each; the child may stop, and is then asked the rest."
+    while tests:
+        child.begin()
+        child.done = False
+        child.order(b"l" + marshal.dumps([asked_for(test.asked[0]) for test in tests], 2))
+        for n, test in enumerate(tests, 1):
+            if not child.whole(): child.listen()
+            answer = child.said()
+            child.longs -= len(answer[1]) > harness.UNREAD
+            found = compared(test, lambda _, answer=answer: value_of(*answer))
+            last = n == len(tests) or child.done and not child.buffer and child.longs <= 0
+            if last: child.rest()
+            yield ("timeout", "") if last and child.late() else found
+            if last: break
+        tests = tests[n:]
 
 def start(job, zygote, tests):
     "A child with the program of a job."

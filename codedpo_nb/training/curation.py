@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import benchmarks
-from ..benchmarks import BENCHMARKS, BenchmarkError, data_folder, read_rows
+from ..benchmarks import BENCHMARKS, BenchmarkError, data_folder, load, read_rows
 from ..duplicates import resembling, shingles
 from ..problems.answers import blocks, plain_lines
 from ..syntax import parses
@@ -176,7 +175,7 @@ def exams(folder=None) -> tuple: # CODEDPO_DATA by default
         return [], dict.fromkeys([*BENCHMARKS, *TEXTS],
                                  "no data folder: set CODEDPO_DATA to compare with this set")
     for name in dict.fromkeys([*BENCHMARKS, *TEXTS]):
-        try: problems += texts_of(name, folder) if name in TEXTS else benchmarks.load(name, folder)
+        try: problems += texts_of(name, folder) if name in TEXTS else load(name, folder)
         except BenchmarkError as error: missing[name] = str(error)
     return problems, missing
 

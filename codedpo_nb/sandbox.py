@@ -487,7 +487,8 @@ def self_test(pool: Pool | None = None, profile: str | None = None,
     """Verdicts of known programs and of attempts to leave, by name; raises `SandboxError` if one is not as it
     has to be.
 
-    Done by the first `Pool` of a process by itself, with a program whose cost is known: a Python on which it is
+    Done by the first `Pool` of a process by itself, with a program whose cost is known: a Python on which it
+    is
     another one counts nothing. Under `level="rlimits"` attempts succeed, and that is no error."""
     with nullcontext(pool) if pool else Pool(1, profile or "pure", level) as pool:
         attempts = ({n: t for n, t in ATTEMPTS.items() if n not in ALLOWED[pool.kind[0]].split()}
@@ -662,7 +663,8 @@ def check() -> tuple:
                 if profile == "pure": counts = known_counts(pool)
         except SandboxError as error: lines.append(f"{profile:<11} not available: {error}"); good = False
     if good:
-        lines.append(f"cost        a loop of 1000 turns counts {counts[0]} instructions, of 2000 turns {counts[1]}: "
+        lines.append(f"cost        a loop of 1000 turns counts {counts[0]} instructions, of 2000 turns "
+                     f"{counts[1]}: "
                      "as it should")
     lines.append(f"clock       CPU seconds; counters of the processor: {', '.join(counters()) or 'none'}")
     return lines, good

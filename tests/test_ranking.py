@@ -26,7 +26,8 @@ def test_import_needs_numpy_and_nothing_else():
             "print(sorted({m.split('.')[0] for m in set(sys.modules) - before} - sys.stdlib_module_names),"
             "      sorted(m for m in sys.modules if m.startswith('codedpo_nb')))")
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "['codedpo_nb', 'numpy'] ['codedpo_nb', 'codedpo_nb._extras', 'codedpo_nb.ranking']"
+    assert (said.strip() == "['codedpo_nb', 'numpy'] ['codedpo_nb', 'codedpo_nb._extras', "
+            "'codedpo_nb.ranking']")
 
 
 def test_figure_2_of_the_paper():

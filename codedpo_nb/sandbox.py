@@ -487,9 +487,8 @@ def self_test(pool: Pool | None = None, profile: str | None = None,
     """Verdicts of known programs and of attempts to leave, by name; raises `SandboxError` if one is not as it
     has to be.
 
-    Done by the first `Pool` of a process by itself, with a program whose cost is known: a Python on which it
-    is
-    another one counts nothing. Under `level="rlimits"` attempts succeed, and that is no error."""
+    Done by the first `Pool` of a process by itself, with a program whose cost is known, so that nothing is
+    counted where counts are wrong. Under `level="rlimits"` attempts succeed, and that is no error."""
     with nullcontext(pool) if pool else Pool(1, profile or "pure", level) as pool:
         attempts = ({n: t for n, t in ATTEMPTS.items() if n not in ALLOWED[pool.kind[0]].split()}
                     if pool.kind[1] is None else {})

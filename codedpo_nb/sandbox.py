@@ -115,7 +115,8 @@ class Pool:
                                f"{', '.join(counters()) or 'no counter'}")
         self.servers, self.kind, self.warm, self.counter = ([], (profile or "pure", level), tuple(warm),
                                                             counter)
-        self.wider, self.other, self.workers = profile is None, None, workers or cores
+        self.wider, self.workers = profile is None, workers or cores or 1
+        self.other: Pool | None = None
         try:
             self.servers += [Server(self.command()) for _ in range(self.workers)]
             hello = [s.hello() for s in self.servers]
@@ -669,7 +670,7 @@ def check() -> tuple:
         except SandboxError as error: lines.append(f"{profile:<11} not available: {error}"); good = False
     if good:
         (once, other), twice = counts
-        fits = (None not in (once, other, twice) and once == other and (twice - once) % 1000 == 0
+        fits = (once is not None and twice is not None and once == other and (twice - once) % 1000 == 0
                 and twice > once > 4000)
         good = fits
         lines.append(f"cost        a loop of 1000 turns counts {once} instructions, of 2000 turns {twice}: "

@@ -10,6 +10,7 @@ __all__ = ['BENCHMARKS', 'from_humaneval', 'from_evalplus', 'entry_point', 'from
 
 # %% ../nbs/benchmarks.ipynb #029a8cb5
 import json
+import os
 import re
 import zlib
 from collections.abc import Callable
@@ -314,30 +315,32 @@ def named(name: str) -> tuple:
 # %% ../nbs/benchmarks.ipynb #5838e322
 def find(
     name: str,   # key of `BENCHMARKS`
-    folder: str | Path | None = None, # searched with its subfolders; CODEDPO_DATA by default
+    folder: str | os.PathLike | None = None, # searched with its subfolders; CODEDPO_DATA by default
 ) -> Path:
     "The file of a benchmark in a folder."
     return find_file(name, named(name)[0].split(), folder)
 
 def located(
     name: str,   # key of `BENCHMARKS`
-    source: str | Path | None = None, # as for `load`
-    cache: str | Path | None = None,  # folder that keeps downloads
+    source: str | os.PathLike | None = None, # as for `load`
+    cache: str | os.PathLike | None = None,  # folder that keeps downloads
 ) -> Path:
     "The file of a benchmark on this machine, downloaded if it has to be."
     if is_remote(source): return remote_file(name, source, cache)
     return Path(source) if source and Path(source).is_file() else find(name, source)
 
 # %% ../nbs/benchmarks.ipynb #f7d9ff7a
-KINDS = dict(task_id=(str, int), prompt=str, text=str, code=str, entry_point=str, canonical_solution=str,
-             test=str, test_setup_code=str, contract=str,
-             test_list=list, test_imports=list, challenge_test_list=list, base_input=list, plus_input=list,
-             atol=(int, float),
-             reference_code=str, code_context=str, complete_prompt=str, code_prompt=str, libs=str,
-             content=str, labels=str, question_id=str,
-             question_content=str, starter_code=str, difficulty=str, public_test_cases=str,
-             private_test_cases=str)
-OWN_KINDS = {"ds1000": dict(metadata=dict), "livecodebench": dict(metadata=str)}
+KINDS: dict[str, type | tuple] = dict(
+    task_id=(str, int), prompt=str, text=str, code=str, entry_point=str, canonical_solution=str,
+    test=str, test_setup_code=str, contract=str,
+    test_list=list, test_imports=list, challenge_test_list=list, base_input=list, plus_input=list,
+    atol=(int, float),
+    reference_code=str, code_context=str, complete_prompt=str, code_prompt=str, libs=str,
+    content=str, labels=str, question_id=str,
+    question_content=str, starter_code=str, difficulty=str, public_test_cases=str,
+    private_test_cases=str)
+OWN_KINDS: dict[str, dict[str, type | tuple]] = {
+    "ds1000": dict(metadata=dict), "livecodebench": dict(metadata=str)}
 # field that holds a task's name, where it is not task_id
 NAMED_BY = {"ds1000": "metadata.problem_id", "livecodebench": "question_id"}
 ITEMS = dict(test_list=str, test_imports=str, challenge_test_list=str, base_input=list, plus_input=list)
@@ -390,8 +393,8 @@ def to_problems(
 
 def load(
     name: str,   # key of `BENCHMARKS`
-    source: str | Path | None = None, # folder, file, URL, `hub:owner/name`; CODEDPO_DATA by default
-    cache: str | Path | None = None,  # folder that keeps downloads, `cache_folder()` by default
+    source: str | os.PathLike | None = None, # folder, file, URL, `hub:owner/name`; CODEDPO_DATA by default
+    cache: str | os.PathLike | None = None,  # folder that keeps downloads, `cache_folder()` by default
 ) -> list[dict]:
     """Problems of a benchmark from wherever they are, as records (`problems.record`).
 
@@ -404,7 +407,7 @@ def load(
 # %% ../nbs/benchmarks.ipynb #f0aca81a
 def download(
     name: str,  # key of `BENCHMARKS`
-    cache: str | Path | None = None, # folder to keep it in
+    cache: str | os.PathLike | None = None, # folder to keep it in
 ) -> list[dict]:
     "Problems of a benchmark from its publisher's release, or from the hub where there is none, checked."
     named(name)

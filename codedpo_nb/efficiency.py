@@ -81,10 +81,11 @@ def agreeing(outputs: list,  # a solution: its outputs as text, one a call, or N
     """Indices of the largest group of `passing` solutions with equal outputs.
 
     Of equally large groups the one with the best-ranked solution."""
-    groups = {}
+    groups: dict[tuple, list[int]] = {}
     for i in sorted(passing, key=best_first.index):
         if outputs[i] is not None: groups.setdefault(tuple(outputs[i]), []).append(i)
-    return sorted(max(groups.values(), key=len)) if groups else []
+    largest = max(groups.values(), key=len, default=[])
+    return sorted(largest)
 
 # %% ../nbs/03_efficiency.ipynb #8110f250
 def cost_ratio(costs: Sequence, # cost of each solution, or None
@@ -260,6 +261,7 @@ def regime_facts(found: Mapping, # one prompt's pairs with their probabilities
 def weighted_median(values: ArrayLike, weights: ArrayLike) -> float: # (n,) each
     "Least value that at least half of the weight does not exceed; NaN without values."
     half = .5 - 1e-9   # sums of thirds may miss a half that they reach
+    values, weights = np.asarray(values), np.asarray(weights)
     if not len(values): return math.nan
     return float(np.quantile(values, half, weights=weights, method="inverted_cdf"))
 

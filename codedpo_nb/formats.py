@@ -20,7 +20,9 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import sandbox, suites
 from .benchmarks import load
@@ -117,8 +119,8 @@ def sample_row(row, where: str, known: dict, allow: tuple) -> dict: # a JSON val
         raise FormatError(f"{where}: this is a JSON {type(row).__name__}, should be an object with the "
                           "fields 'task_id' and 'solution' or 'completion'")
     form = next((f for f in ("solution", "completion") if f in row), None)
-    for field in (["task_id"] if "task_id" not in row else []) + (["solution' or 'completion"] if form is None
-            else []):
+    if form is None or "task_id" not in row:
+        field = "solution' or 'completion" if "task_id" in row else "task_id"
         raise FormatError(f"{where}: field '{field}' is missing; the line has "
                           f"{', '.join(map(brief, list(row)[:9])) or 'no fields'}")
     if not isinstance(row["task_id"], str):
@@ -378,8 +380,8 @@ def read_metrics(folder: str | os.PathLike) -> dict[str, float]: # metrics_{mode
         path = folder/Path(file_name("metrics", task, model)).name
         if not path.exists(): continue
         found = parsed(whole_text(path), str(path))
-        rate = (found[task].get("pass@1") if isinstance(found, dict) and isinstance(found.get(task), dict)
-                else None)
+        rate: Any = None # whatever JSON has
+        if isinstance(found, dict) and isinstance(found.get(task), dict): rate = found[task].get("pass@1")
         if type(rate) not in (int, float) or not 0 <= rate <= 1:
             raise FormatError(f"{path}: field '{task}' should be an object whose 'pass@1' is a number from 0 "
                               f"to 1, and holds {rate!r}")
@@ -652,8 +654,9 @@ def unprinted(error) -> int:
 def main(argv=None) -> int: # arguments of the command line
     "The command; returns its exit code."
     args = vars(command_line().parse_args(argv))
-    do = dict(score=score_command, check=check_command, pack=lambda folder: print(pack_submission(folder)),
-              mean=lambda folder: print(f"{mean_score(read_metrics(folder)):.4f}"))
+    do: dict[str, Callable] = dict(
+        score=score_command, check=check_command, pack=lambda folder: print(pack_submission(folder)),
+        mean=lambda folder: print(f"{mean_score(read_metrics(folder)):.4f}"))
     try: code, said = do[args.pop("command")](**args) or 0, ""
     except BrokenPipeError as error: return unprinted(error)
     except (FormatError, BenchmarkError) as error: code, said = 2, error

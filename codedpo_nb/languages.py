@@ -508,6 +508,7 @@ def missing(language: str, program: str | dict = "") -> str | None: # as for `ru
                   program if isinstance(program, str) else "\n".join(program.values()))
     for kind, name, pattern in _WANTS.get(language, ()):
         if re.search(pattern, body) and not _has(language, tool, name): return f"{kind} {name} is missing"
+    return None
 
 # %% ../nbs/languages.ipynb #2d0020ef
 _COMPILE_JAVA = """

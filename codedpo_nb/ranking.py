@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial, wraps
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,7 +38,11 @@ def pass_matrix(
 # %% ../nbs/ranking.ipynb #7a179e41
 PIECE = 1 << 19 # entries of a stack that are worked on at once: 4 MB as floats
 
-def batched(rank: Callable) -> Callable:
+# A ranker takes what its function takes, and shows it. The function itself gets arrays only: its `np.asarray`
+# copies nothing, and tells so to type checkers.
+_Rank = TypeVar("_Rank", bound=Callable)
+
+def batched(rank: _Rank) -> _Rank:
     """Make a function of a stack (prompts, solutions, tests) a ranker of (..., solutions, tests).
 
     The matrix is checked (`ValueError`), and a large stack cut into pieces of `PIECE` entries."""
@@ -51,7 +56,7 @@ def batched(rank: Callable) -> Callable:
         except ValueError: pass_matrix(m); raise # the first names the entry's place in the whole
         codes, tests = (np.concatenate(side) for side in zip(*scored, strict=True))
         return codes.reshape(*lead, n), tests.reshape(*lead, k)
-    return ranker
+    return cast(_Rank, ranker)
 
 # %% ../nbs/ranking.ipynb #06d2b136
 def sweeps(matrix: ArrayLike, # (..., solutions, tests)
@@ -112,6 +117,7 @@ def hits(matrix: ArrayLike, tolerance: float=1e-10) -> tuple[np.ndarray, np.ndar
     """Self-validation repeated until it settles: HITS (Kleinberg 1999).
 
     The leading singular vectors (..., solutions) and (..., tests), each with sum 1, or 0 without an edge."""
+    matrix = np.asarray(matrix)
     power, ones = matrix @ np.swapaxes(matrix, -1, -2), np.ones(matrix.shape[-2]) # M M^T
     codes, left = np.ones(matrix.shape[:-1]), np.arange(len(matrix))
     for _ in range(60):
@@ -132,6 +138,7 @@ def page_rank(matrix: ArrayLike, damping: float=.85) -> tuple[np.ndarray, np.nda
     """PageRank of the undirected graph of solutions and tests (Page et al. 1999).
 
     Scores (..., solutions) and (..., tests); all of a prompt add up to 1, as in networkx."""
+    matrix = np.asarray(matrix)
     (n, k), transposed = matrix.shape[-2:], np.swapaxes(matrix, -1, -2)
     of_code = _inverse(np.matvec(matrix, np.ones(k)))                                  # 1 / degree
     of_test = _inverse(np.vecmat(np.ones(n), matrix))
@@ -156,11 +163,13 @@ def filter_all(matrix: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """1 for a solution that passes all tests, else 0, (..., solutions); 1 for every test, (..., tests).
 
     Without tests, every solution passes."""
+    matrix = np.asarray(matrix)
     return matrix.all(-1).astype(float), np.ones(matrix.shape[:-2] + matrix.shape[-1:])
 
 @batched
 def number_passed(matrix: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     "How many tests a solution passes, how many solutions a test: (..., solutions) and (..., tests)."
+    matrix = np.asarray(matrix)
     return matrix.sum(-1), matrix.sum(-2)
 
 # %% ../nbs/ranking.ipynb #f1c30c99
@@ -208,6 +217,7 @@ def b4(matrix: ArrayLike, alpha: float=10, beta: float=10) -> tuple[np.ndarray, 
     """B4's posterior of each consensus set (Chen et al. 2024), as 1 / (1 + nats below the prompt's best).
 
     Scores (..., solutions) and (..., tests); `alpha` and `beta` are those of the Beta priors."""
+    matrix = np.asarray(matrix)
     (alike, n_y), (N, M) = _alike(matrix), matrix.shape[-2:]
     n_x, on_y = alike.sum(-1), np.matvec(matrix, matrix.sum(-2)) # on_y: passes of all solutions on tests in y
     e1, size1 = on_y - n_x * n_y, (N - n_x) * n_y
@@ -223,6 +233,7 @@ def dawid_skene(matrix: ArrayLike, steps: int=30) -> tuple[np.ndarray, np.ndarra
     """Posterior of being right, (..., solutions), and `max(0, s - f)` of the tests, (..., tests).
 
     After Dawid and Skene (1979). Equal rows tie, and passing more stays the sign of being right."""
+    matrix = np.asarray(matrix)
     (n, k), passed = matrix.shape[-2:], np.matvec(matrix, np.ones(matrix.shape[-1]))
     right, s, f = passed / k if k else np.full(passed.shape, .5), *np.zeros((2, len(matrix), k))
     for _ in range(steps):
@@ -237,11 +248,12 @@ def dawid_skene(matrix: ArrayLike, steps: int=30) -> tuple[np.ndarray, np.ndarra
     return np.where(turned, 1 - right, right), np.maximum(0, np.where(turned, f - s, s - f))
 
 # %% ../nbs/ranking.ipynb #875c9c0d
-RANKERS = {"random": random_order, "filter with all tests": filter_all, "number passed": number_passed,
-           "self-validation, Equation 1": equation_1, "self-validation": self_validation,
-           "HITS": hits, "PageRank": page_rank, "CodeT": codet,
-           "CodeT, square root": wraps(codet)(partial(codet, power=.5)), "agreement": agreement,
-           "B4": b4, "Dawid-Skene": dawid_skene}
+RANKERS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
+    "random": random_order, "filter with all tests": filter_all, "number passed": number_passed,
+    "self-validation, Equation 1": equation_1, "self-validation": self_validation,
+    "HITS": hits, "PageRank": page_rank, "CodeT": codet,
+    "CodeT, square root": wraps(codet)(partial(codet, power=.5)), "agreement": agreement,
+    "B4": b4, "Dawid-Skene": dawid_skene}
 
 # %% ../nbs/ranking.ipynb #7509d84b
 def _scored(rank, stack, numbers): # scores of the stack, whose prompts have these numbers

@@ -115,7 +115,8 @@ class Pool:
                                f"{', '.join(counters()) or 'no counter'}")
         self.servers, self.kind, self.warm, self.counter = ([], (profile or "pure", level), tuple(warm),
                                                             counter)
-        self.wider, self.other, self.workers = profile is None, None, workers or cores
+        self.wider, self.workers = profile is None, workers or cores or 1
+        self.other: Pool | None = None
         try:
             self.servers += [Server(self.command()) for _ in range(self.workers)]
             hello = [s.hello() for s in self.servers]
@@ -662,9 +663,8 @@ def check() -> tuple:
                 if profile == "pure": counts = known_counts(pool)
         except SandboxError as error: lines.append(f"{profile:<11} not available: {error}"); good = False
     if good:
-        lines.append(f"cost        a loop of 1000 turns counts {counts[0]} instructions, of 2000 turns "
-                     f"{counts[1]}: "
-                     "as it should")
+        lines.append(f"cost        a loop of 1000 turns counts {counts[0]} instructions, of 2000 "
+                     f"turns {counts[1]}: as it should")
     lines.append(f"clock       CPU seconds; counters of the processor: {', '.join(counters()) or 'none'}")
     return lines, good
 

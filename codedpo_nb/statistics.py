@@ -42,13 +42,15 @@ def bootstrap(values: Iterable[float], # one number a problem; NaN: it has no sa
     if not len(some): return (nothing,) * 3
     mean = float(some.mean())
     if bounds and np.ptp(some) == 0: # the rule of three
-        return mean, *(mean + min(1, 3 / len(some)) * (end - mean) for end in bounds)
+        low, high = (mean + min(1, 3 / len(some)) * (end - mean) for end in bounds)
+        return mean, low, high
     if len(values) == 1: return mean, math.nan, math.nan
     r = np.random.default_rng(0) if r is None else r
     drawn = r.integers(len(values), size=(draws, len(values)))
     sums, counts = np.where(known, values, 0)[drawn].sum(1), known[drawn].sum(1)
     means = sums[counts > 0] / counts[counts > 0]
-    return mean, *map(float, np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
+    low, high = map(float, np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
+    return mean, low, high
 
 # %% ../nbs/statistics.ipynb #ec6f1a58
 def clustered(values: Iterable[float], # estimates from 0 to 1, one a problem
@@ -81,7 +83,7 @@ def reading(low: float | None, high: float | None, # interval
             words: tuple[str, str]=("gain", "loss"), # for an interval above it, and for one below
 ) -> str:
     "What an interval says: one of `words`, `not resolved` if `nothing` is in it, `not measured` for None."
-    if low is None: return "not measured"
+    if low is None or high is None: return "not measured"
     return words[0] if low > nothing else words[1] if high < nothing else "not resolved"
 
 # %% ../nbs/statistics.ipynb #b10924e2
@@ -121,12 +123,12 @@ def mean_over_runs(values: Sequence, # one list of numbers a run, one number a p
         raise ValueError(f"the runs have {[len(v) for v in values]} problems: "
                          "give each the same ones, or say crossed=False")
     def drawn(v): return v[:, r.integers(v.shape[1], size=(draws, v.shape[1]))].mean(2) # runs x draws
-    def slot(): return np.concatenate([drawn(v[None]) for v in values])
     fixed = drawn(np.array(values)) if crossed else None
+    def slot(): return np.concatenate([drawn(v[None]) for v in values]) if fixed is None else fixed
     chosen = r.integers(runs, size=(runs, draws))
-    means = np.mean([(fixed if crossed else slot())[c, np.arange(draws)] for c in chosen], axis=0)
-    ends = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.mean([v.mean() for v in values])), *map(float, ends)
+    means = np.mean([slot()[c, np.arange(draws)] for c in chosen], axis=0)
+    low, high = map(float, np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
+    return float(np.mean([v.mean() for v in values])), low, high
 
 # %% ../nbs/statistics.ipynb #1b50dfd7
 def holm(p: Sequence[float]) -> list[float]: # p-values of one family

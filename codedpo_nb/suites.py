@@ -12,6 +12,7 @@ import ast
 import base64
 import json
 import marshal
+import os
 import re
 import sys
 import textwrap
@@ -19,7 +20,6 @@ from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 # %% ../nbs/suites.ipynb #d41085f3
 from . import sandbox, syntax
@@ -37,7 +37,7 @@ def outcome(verdicts: list) -> str: # of the sandbox
 class Court:
     "Sandbox servers by profile, started when first needed; a context manager."
     def __init__(self, workers: int | None = None, # servers of each profile; None: one for each core
-                 journal: str | Path | None = None, # judged programs are kept there and not run again
+                 journal: str | os.PathLike | None = None, # judged programs are kept there and not run again
                  progress: bool = False): # True: a bar with the time left
         self.workers, self.journal, self.progress, self.pools, self.stack = (workers, journal, progress, {},
             ExitStack())
@@ -58,7 +58,7 @@ class Court:
 def run_by_limits(programs: list, tests: list, limits: list, court: Court, kind: str = "test",
                   profile: str | None = None, warm: list | None = None) -> list[str]: # (n,) each
     "Outcome of each program on its tests. `warm`: what is imported beforehand, for each."
-    groups, out = defaultdict(list), [None] * len(programs)
+    groups, out = defaultdict(list), [""] * len(programs)
     for i, limit in enumerate(limits): groups[limit, warm[i] if warm else ()].append(i)
     for (limit, modules), places in groups.items():
         rows = court.run(kind, [programs[i] for i in places], [tests[i] for i in places], limit, profile,
@@ -145,7 +145,7 @@ def judge_sets(cases: list,   # (n,) from `pack_problems`
 
 def ground_truth(problems: list, # of EvalPlus
                  court: Court,
-                 journal: str | Path | None = None # to compute it once only
+                 journal: str | os.PathLike | None = None # to compute it once only
                 ) -> dict:
     "Canonical outputs of each problem by its task id, as from `pack_problems`."
     unique = list({p["task_id"]: p for p in problems}.values())
@@ -235,7 +235,7 @@ def judge(
     answers: list,   # for each problem a list of answers
     form: str | None = None, # "solution" if the answers are whole programs; the problem's own form by default
     workers: int | None = None, # servers; None: one for each core
-    journal: str | Path | None = None, # what was judged is kept there and not run again
+    journal: str | os.PathLike | None = None, # what was judged is kept there and not run again
     progress: bool = False, # True: a bar with the time left
 ) -> list[list[tuple[str, str]]]:
     """`(base, plus)` of each answer, `[problem][answer]`: `pass`, or the word for what went wrong. `plus`

@@ -13,6 +13,7 @@ import re
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -233,7 +234,7 @@ def blocks(text: str, nested: bool = True) -> tuple:
         left -= 20 * (len(lines) - i)
     return tuple(found)
 
-def outside(text: str, found: list) -> str: # a message; its blocks
+def outside(text: str, found: Sequence) -> str: # a message; its blocks
     "The message without its blocks."
     lines = text.split("\n")
     for b in found: lines[b.start:b.end] = [""] * (b.end - b.start)
@@ -434,7 +435,7 @@ def message(text: str) -> tuple:
         if (less := step(text)) != text and not parses(text): text, cut = less, [*cut, word]
     return text, cut
 
-def own(found: list, kind: str = "python") -> list: # blocks
+def own(found: Sequence, kind: str = "python") -> Sequence: # blocks
     "Blocks in a language, or in none that is said; without such, all."
     return [b for b in found if b.kind in (kind, "")] or found
 
@@ -462,7 +463,7 @@ def unnamed(parts: list, kinds: list): # of `programs`; languages that are said
     code = "\n\n".join(parts[i][0].strip("\n") for i in kept)
     return with_head(code, needed(code, [c for i, (c, _) in enumerate(parts) if i not in kept]))
 
-def in_blocks(found: list, name: str): # blocks
+def in_blocks(found: Sequence, name: str): # blocks
     "The program in blocks, None if there is no such."
     tiers = [own(found)] + ([found] if name else [])
     for some in tiers:

@@ -20,6 +20,11 @@ from pathlib import Path
 
 from .record import BenchmarkError
 
+# %% ../../nbs/problems/sources.ipynb #5b1d0c3e
+TYPE_CHECKING = False   # as in `typing`, which would take a while to import
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
 # %% ../../nbs/problems/sources.ipynb #55218c24
 UNPACKED = 512 * 2**20 # most bytes of a packed file, and of what is no file, such as a pipe
 OTHER_TEXT = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16",
@@ -128,7 +133,7 @@ SOURCES = {  # name: address on the hub, address of the release
 } | {f"humanevalpack/{language}": (f"{PACK_HUB}/{language}/{FILE}", "") for language in "js java cpp go rust".split()}  # noqa: E501
 
 # %% ../../nbs/problems/sources.ipynb #26c74fb8
-def is_remote(source: object) -> bool:
+def is_remote(source: object) -> "TypeGuard[str]":
     "Whether a source is an address and no path."
     return isinstance(source, str) and source.startswith(("hub:", "http://", "https://"))
 
@@ -208,7 +213,7 @@ def refused(place: str, got: str, expected: str, note: Path) -> BenchmarkError: 
 def fetch(
     url: str,           # http:// or https://
     sha256: str | None = None, # expected digest of the file, in hex; None: that of the first download
-    cache: str | Path | None = None, # folder to keep it in, `cache_folder()` by default
+    cache: str | os.PathLike | None = None, # folder to keep it in, `cache_folder()` by default
 ) -> Path:
     "The file behind a URL, downloaded once and checked."
     import pooch
@@ -234,7 +239,7 @@ def hub_file(
     file: str,            # in it
     revision: str | None = None, # commit, branch or tag
     sha256: str | None = None,   # expected digest; None: that of the first download
-    cache: str | Path | None = None, # folder to keep it in; that of the hub's library by default
+    cache: str | os.PathLike | None = None, # folder to keep it in; that of the hub's library by default
 ) -> Path:
     "A file of a data set on the Hugging Face hub, downloaded once and checked."
     import huggingface_hub as hub
@@ -260,7 +265,7 @@ def remote_file(
     # key of `SOURCES`, from which a data set's file and revision are taken if `source` names none
     name: str,
     source: str, # URL or `hub:owner/name@revision/file`, either with `#sha256=` and a sum at its end
-    cache: str | Path | None = None, # folder that keeps downloads
+    cache: str | os.PathLike | None = None, # folder that keeps downloads
 ) -> Path:
     "The file at an address, downloaded if it has to be; `BenchmarkError` for a wrong sum or no network."
     at = address(name, source)
@@ -270,7 +275,7 @@ def remote_file(
     return hub_file(**at, cache=cache)
 
 # %% ../../nbs/problems/sources.ipynb #af549231
-def data_folder(folder: str | Path | None = None) -> Path | None:
+def data_folder(folder: str | os.PathLike | None = None) -> Path | None:
     "Folder of benchmark data: the argument, else the environment variable CODEDPO_DATA, else None."
     folder = folder or os.environ.get("CODEDPO_DATA")
     return Path(folder) if folder else None
@@ -279,7 +284,7 @@ def data_folder(folder: str | Path | None = None) -> Path | None:
 def find_file(
     name: str,    # of the benchmark, for messages
     files: list,  # file names that are looked for, the usual one first
-    folder: str | Path | None = None, # searched with its subfolders; CODEDPO_DATA by default
+    folder: str | os.PathLike | None = None, # searched with its subfolders; CODEDPO_DATA by default
 ) -> Path:
     "The file of a benchmark in a folder; `BenchmarkError` says where to put it."
     folder = data_folder(folder)

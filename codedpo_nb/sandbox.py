@@ -466,8 +466,7 @@ def known_counts(pool) -> tuple:
     "What loops of 1000 and of 2000 turns cost; `SandboxError` if that cannot be."
     alike = LOOP.replace("i in", "j in").replace("+= i", "+= j")
     (once, twice), (other, _) = cost([LOOP, alike], ["f(1000)", "f(2000)"], pool=pool)
-    known = None not in (once, other, twice) and once == other
-    if not known or (twice - once) % 1000 or not twice > once > 4000:
+    if once is None or twice is None or once != other or (twice - once) % 1000 or not twice > once > 4000:
         raise SandboxError("instructions are not counted as they should be on Python "
                            f"{platform.python_version()}: loops of 1000 and of 2000 turns cost {once} "
                            f"(with other names {other}) and {twice}")

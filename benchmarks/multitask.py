@@ -46,6 +46,7 @@ from codedpo_nb.training import shared
 from codedpo_nb.training.multitask import WEIGHTINGS
 from codedpo_nb.world import model as models
 from codedpo_nb.world.corpus import ASSERTIONS, mutate, reference_solution, solution, test_document
+from codedpo_nb.world.engines import Transformers
 from codedpo_nb.world.sampling import extract_code, extract_tests, sample
 from codedpo_nb.world.tasks import apply, call_arguments, chain_of, random_args, reference_tests, task_space
 
@@ -140,7 +141,7 @@ class Study:
         model, tokenizer = models.load_model(folder)
         rates = {}
         for kind in kinds:
-            answers = sample(model, tokenizer, [row["ask"] for row in self.problems[kind]], temperature=0,
+            answers = sample(Transformers(model, tokenizer), [row["ask"] for row in self.problems[kind]], temperature=0,
                              longest=200, purpose=f"multitask {kind}", batch=len(self.problems[kind]))
             rates[kind] = [judged(row, text) for row,
                            [text] in zip(self.problems[kind], answers, strict=True)]

@@ -8,7 +8,6 @@ __all__ = ['edge_tests', 'scale_tasks', 'as_problems', 'scale_problems', 'reword
            'speed_summary']
 
 # %% ../nbs/06_eval.ipynb #db7a3ece
-import copy
 import itertools
 import math
 import random
@@ -24,6 +23,7 @@ from .problems.extraction import is_message, is_whole
 from .running.records import Journal, stream
 from .statistics import bootstrap, clustered, wilson
 from .world.corpus import reference_solution
+from .world.engines import Transformers
 from .world.sampling import sample
 from codedpo_nb.world.tasks import (
     SPLITS,
@@ -92,13 +92,6 @@ def other_data(n: int, # at most so many
     "The next tasks of `test` whose first argument is text or a dictionary."
     return [t for t in task_space(seed)["test"][after:] if t["takes"][0] != "L"][:n]
 
-# %% ../nbs/06_eval.ipynb #74b8e71b
-def plain(tokenizer):
-    "A copy of the tokenizer without chat template: prompts go to the model as they are."
-    tokenizer = copy.copy(tokenizer)
-    tokenizer.chat_template = None
-    return tokenizer
-
 # %% ../nbs/06_eval.ipynb #72bc0128
 def generate(name: str, # of the model, for the rows
              model, tokenizer, # of Hugging Face
@@ -114,7 +107,7 @@ def generate(name: str, # of the model, for the rows
     The same for the same model and arguments."""
     mode = "sampled" if temperature else "greedy"
     split = problems[0]["benchmark"].removeprefix("scale-") if problems else ""
-    said = sample(model, tokenizer if chat else plain(tokenizer), [p["prompt"] for p in problems],
+    said = sample(Transformers(model, tokenizer, template=chat), [p["prompt"] for p in problems],
                   n=n, temperature=temperature, longest=longest, seed=seed, journal=journal,
                   purpose=f"{name} {split} {mode}" + ("" if chat else " plain"))
     def full(a): # where nobody saw the answer end

@@ -104,7 +104,6 @@ def main():
                   same_sd=np.concatenate([x[e][:, 0] for x in same]).std(ddof=1),
                   band=np.median(np.concatenate([x[e][:, 1] for x in same])),
                   false_improvements=np.mean([verdict(*pair) == "faster" for x in same for pair in x[e]]),
-                  
                      found_faster=np.mean(
                      [verdict(*pair, least=1.05) == "faster" for x in found.values()
                       for pair in x[e]])) for e in ESTIMATORS]

@@ -222,7 +222,6 @@ def truths(folder, quick):
         problems = b.load(name, folder)[::8 if quick else 1]
         rows = suites.untrusted(problems, workers=1)
         out.append(dict(benchmark=name, problems=len(problems), trusted=len(problems) - len(rows),
-                        
                            doubtful="; ".join(f"{r['here']}: {r['tasks']}"
                                               for r in suites.share(problems, rows)[1:]) or "none"))
     known = {p["task_id"]: p for p in b.load("humaneval", folder)}

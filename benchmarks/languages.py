@@ -106,7 +106,6 @@ def main():
     print(
         json.dumps(dict(seconds_per_program={k: v and round(v, 3) for k, v in took.items()},
                         canonical={k: v["canonical_solution"]["pass"] for k, v in found.items()},
-                          
                              buggy_failing={k: sum(n for w,
                                                    n in v["buggy_solution"].items() if w != "pass"
                                                    and not w.startswith("not run")) for k,

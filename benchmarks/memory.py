@@ -65,18 +65,6 @@ def train(folder, path, tokenizer, vocab, tuning, checkpointing, length, batch):
     settings = shared.Settings(lr=1e-4, epochs=1, batch=batch, longest=length)
     how = shared.trainer_arguments(folder, 3 * batch, settings) | dict(eval_strategy="no", save_strategy="no",
         eval_on_start=False, load_best_model_at_end=False,
-                                                                         
-                                                                            
-                                                                               
-                                                                                  
-                                                                                     
-                                                                                        
-                                                                                           
-                                                                                              
-                                                                                                 
-                                                                                                    
-                                                                                                       
-                                                                                                          
                                                                                                              activation_checkpointing=checkpointing)  # noqa: E501
     with shared.calm():
         trainer = SFTTrainer(str(path), SFTConfig(**how),

@@ -265,21 +265,8 @@ def compare(found, kinds):
     even = pd.DataFrame(
         [{"setting": name, "unevenness": f"{gap[0, i]:.3f}",
           "- case1": written(*interval(gap[:, i] - gap[:, plain])) if i != plain else "",
-                          
                              "worst task, loss over single": "{:.3f} [{:.3f}, {:.3f}]".format(
                              *interval(behind[:, everyone.index(name)])),
-                          
-                             
-                                
-                                   
-                                      
-                                         
-                                            
-                                               
-                                                  
-                                                     
-                                                        
-                                                           
                                                               "CPU of a training over case1": f"{cpu[name] / cpu['case1']:.2f}"} for i, name in enumerate(mixed)])  # noqa: E501
     tables = {"Held-out loss, nats per token, at the end": loss_table(everyone, kinds, ends),
               "Problems passed, percent; differences in points": rate_table(everyone, found, kinds),

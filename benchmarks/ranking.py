@@ -128,7 +128,6 @@ def main():
     ratio = {name: per_100k.get(name, min(per_100k.values())) / s for name, s in seconds.items()}
 
     table([("ranker, seconds for 100,000", "a stack", "a stream", "networkx / ours")]
-          
              + [(name, f"{s:.2f}", f"{streamed[name]:.2f}",
                  f"{ratio[name]:,.0f}{'' if name in NETWORKX else ' *'}") for name, s in seconds.items()])
     print("* beside the cheaper of networkx's two, which does something else\n")

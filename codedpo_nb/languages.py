@@ -152,19 +152,7 @@ def _closed(text, language): # the end of a text whose brackets do not close
 
 # %% ../nbs/languages.ipynb #3a8a521b
 _NAMED = {language: pattern.replace("(...)", r"\([^;{}]{0,2000}\)") for language, pattern in dict(
-    
-       
-          
-             
-                
-                   
-                      
-                         
-                            
-                               
-                                  
-                                     
-                                        js=r"\bfunction\s*\*?\s*NAME\s*\(|\b(?:const|let|var)\s+NAME\s*=|^(?:(?:module\.)?exports\.)?NAME\s*=[^=]",  # noqa: E501
+    js=r"\bfunction\s*\*?\s*NAME\s*\(|\b(?:const|let|var)\s+NAME\s*=|^(?:(?:module\.)?exports\.)?NAME\s*=[^=]",  # noqa: E501
     java=r"[\w>\]]\s+NAME\s*(...)\s*(?:throws\s[\w., ]+)?\{",
     cpp=r"[\w>&*][\s&*]+NAME\s*(...)\s*(?:const|noexcept|\s|->[\w:<>, ]+)*\{|\bauto\s+NAME\s*=",
     go=r"\bfunc\s+NAME\s*[\[(]|\bvar\s+NAME\s*=", rust=r"\bfn\s+NAME\s*[<(]").items()}
@@ -218,18 +206,7 @@ def _between(row, text): # words around the function
     if not (at := _place(row, text)): return None
     lines, seen = text.split("\n"), text.count("\n", 0, at.start() + 1)
     code = re.compile(
-        
-           
-              
-                 
-                    
-                       
-                          
-                             
-                                
-                                   
-                                      
-                                         r"\s*(?:import|#include|using|use|package|public|class|@\w|const|let|var|func|fn|pub|template|struct|type|static|//|/\*|#\[)(?:\b|(?<=\W)).*[;{}(>\"/*\]]\s*$|.*[;{}]\s*$")  # noqa: E501
+        r"\s*(?:import|#include|using|use|package|public|class|@\w|const|let|var|func|fn|pub|template|struct|type|static|//|/\*|#\[)(?:\b|(?<=\W)).*[;{}(>\"/*\]]\s*$|.*[;{}]\s*$")  # noqa: E501
     first = next((i for i, line in enumerate(lines[:seen]) if code.match(line)), seen)
     last = max((i for i, line in enumerate(lines) if i >= seen and re.search(r"[};]\s*$", line)),
                default=len(lines) - 1)

@@ -200,7 +200,6 @@ def accumulates(f):
 def deduplicates(f):
     of_set = [n for n in f.nodes[ast.Call] if n.args
               and getattr(n.func, "id", "") in ("len", "list", "sorted", "tuple")
-              
                  and (isinstance(n.args[0], ast.SetComp)
                       or getattr(getattr(n.args[0], "func", None), "id", "") == "set")]
     return bool("fromkeys" in f.called or of_set or any(map(guards_new, f.nodes[ast.If])))
@@ -297,18 +296,15 @@ def looks_up(f):
 # %% ../nbs/01_seed.ipynb #6f345629
 CONCEPT_RULES = {
     "filtering": picks, "mapping": maps, "counting": counts, "accumulation": accumulates,
-    
        "sorting": lambda f: bool({"sorted", "sort", "nlargest", "nsmallest", "insort", "heapify",
                                   "heappush"} & f.called),
     "deduplication": deduplicates, "indexing and slicing": indexes, "string building": builds_string,
-    
        "splitting and joining": lambda f: bool({"split", "rsplit", "splitlines", "partition", "rpartition",
                                                 "join"} & f.called),
     "character tests": tests_characters, "dictionary building": builds_dict, "dictionary lookup": looks_up,
     "minimum and maximum": seeks_extreme, "arithmetic": calculates, "modular arithmetic": takes_remainder,
     "reversal": reverses, "comparison": compares, "nested loops": nests,
     "pairing": lambda f: bool({"zip", "enumerate", "zip_longest", "pairwise"} & f.called),
-    
        "sets": lambda f: bool(f.nodes[ast.Set] or f.nodes[ast.SetComp]
                               or {"set", "frozenset", "union", "intersection",
                            "difference", "issubset", "issuperset", "isdisjoint"} & f.called)}

@@ -50,7 +50,6 @@ def sft_rows(verified: list, # prompts of stage 02
     found = [(row, *best) for row in verified if (best := best_code(row, fastest))]
     return [dict(task_id=row["task_id"], prompt=[dict(role="user", content=row["prompt"])], index=i,
                  choice=choice,
-                 
                     completion=[dict(role="assistant",
                                      content=row["solutions"][i])]) for row, i, choice in found]
 

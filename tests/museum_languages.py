@@ -211,17 +211,6 @@ CHEATS = dict(
         writes_for_the_wire=("doubled",
                              JAVA
                              + WRONG_JAVA
-                             
-                                
-                                   
-                                      
-                                         
-                                            
-                                               
-                                                  
-                                                     
-                                                        
-                                                           
                                                               % 'try { new java.io.FileOutputStream(java.io.FileDescriptor.out).write("pass".getBytes()); } catch (Exception e) {} System.exit(0); return null;', "exit"),  # noqa: E501
         opens_a_comment=("doubled", JAVA + WRONG_JAVA % "return List.of();" + "\n/*", "compile-error"),
         object_of_its_own=("doubled", JAVA + "class Solution { public <T> T doubled(List<Integer> x) { "
@@ -507,7 +496,6 @@ ENDS = dict(
               nothing=("doubled", JAVA + WRONG_JAVA % "return null;", "error:NullPointerException"),
               loads_badly=("doubled", JAVA + "class Solution { static int x = 1 / 0; public List<Integer> "
                            "doubled(List<Integer> x) { return x; } }", "error:ArithmeticException")),
-    
        cpp=dict(loops=("doubled", CPP + "vector<int> doubled(vector<int> numbers){ volatile int i = 0; while "
                        "(1) i++; }", "timeout"),
              fills=("doubled", CPP + "vector<int> doubled(vector<int> numbers){ while (1) new "
@@ -519,7 +507,6 @@ ENDS = dict(
              asserts=("doubled",
                       "#include<assert.h>\n" + CPP
                       + "vector<int> doubled(vector<int> numbers){ assert(false); }", "fail")),
-    
        rust=dict(loops=("doubled", "fn doubled(numbers: Vec<i32>) -> Vec<i32> { let mut i = 0u64; loop { i = "
                         "std::hint::black_box(i).wrapping_add(1); } }", "timeout"),
               fills=("doubled", "fn doubled(numbers: Vec<i32>) -> Vec<i32> { let mut x = vec![]; loop { "

@@ -230,7 +230,6 @@ SHAPES = {
               1), "helper": ("def same(a, b):\n    assert f(a) == b\n\nsame(1, 2)\nsame(2, 3)", 2),
     "unittest": (UNIT + "\nif __name__ == '__main__':\n    unittest.main()", 2),
     "unittest at the margin": (UNIT + "\nunittest.main()", 2),
-    
        "unittest, import of a name": (UNIT.replace("import unittest",
                                                    "from unittest import TestCase").replace(
        "unittest.TestCase", "TestCase"), 2),

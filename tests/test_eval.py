@@ -28,9 +28,6 @@ def judged():
                          ("", "def", "x = 1",
                           "```python\n" + corpus.reference_solution(SOME[3]) + "\n```\nDone.",
                                                              "while True: pass",
-                                                             
-                                                                
-                                                                   
                                                                       f"def {SOME[5]['name']}(*a): "
                                                                       "return None"), strict=False)]
     return rows, evaluation.judge_answers(rows, PROBLEMS, progress=False)

@@ -160,18 +160,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 JS = "const fs = require('fs'), net = require('net'), cp = require('child_process');\n"
 CPP = (
-    
-       
-          
-             
-                
-                   
-                      
-                         
-                            
-                               
-                                  
-                                     "#include<sys/socket.h>\n#include<unistd.h>\n#include<fstream>\n#include<vector>\n#include<stdlib.h>\n#include<stdio.h>\n#undef NDEBUG\n#include<assert.h>\nint main() { %s }")  # noqa: E501
+    "#include<sys/socket.h>\n#include<unistd.h>\n#include<fstream>\n#include<vector>\n#include<stdlib.h>\n#include<stdio.h>\n#undef NDEBUG\n#include<assert.h>\nint main() { %s }")  # noqa: E501
 JAVA = ("import java.io.*; import java.net.*; import java.util.*;\npublic class Main { static void deep() { "
         "deep(); } public static void main(String[] a) throws Exception { %s } }")
 RUST = "fn main(){}\n#[test] fn t() { %s }"

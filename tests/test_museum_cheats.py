@@ -95,17 +95,6 @@ OBJECTS = each(ASK,
                                      "for i in range(3): assert abs(f(i) - 2.5 * i - 1) < 1e-6",
                                      "assert f(1) - 3 == 0",
                                                   "assert round(f(1) - 3, 2) == 0",
-                                                  
-                                                     
-                                                        
-                                                           
-                                                              
-                                                                 
-                                                                    
-                                                                       
-                                                                          
-                                                                             
-                                                                                
                                                                                    "import unittest\nunittest.TestCase().assertAlmostEqual(f(1), 2.5)"], ANY_BUT_PASS),  # noqa: E501
     "a difference that is itself": (whole(ZERO.replace("return 0.0\n__rsub__", "return s\n__rsub__")),
                                     ["assert abs(f(1) - 2.5) < 1e-6",
@@ -134,7 +123,6 @@ OBJECTS = each(ASK,
                                   "return L()",
                                   ["assert f(1) == [1, 2, 4]", "for w in [[1, 2, 4]]: assert f(1) == w",
                                    "for w in [[1, 2, 4]]: assert sorted(f(1)) == w"], ANY_BUT_PASS),
-    
        "a truth that it will not tell": ("import os\nclass E:\n    def __bool__(s): os._exit(0)\ndef f(x): "
                                          "return E()",
                                          ["assert f(1)", "assert not f(1)", "for i in [1]: assert f(i)"],
@@ -185,7 +173,6 @@ ENDS = each([*ASK, "f(3); assert False"],
                                   ["assert all(map(lambda i: f(i) == i + 5, range(5)))",
                                    "for same in map(lambda i: f(i) == 9, range(4)): assert same"],
                                   ANY_BUT_PASS),
-    
        "an attribute that ends an iteration": ("class E:\n    def __getattr__(s, n): raise "
                                                "StopIteration\ndef f(x): return E()",
                                                ["assert all(map(lambda i: f(i).value == i + 5, range(5)))"],
@@ -357,7 +344,6 @@ BOMBS = {
                                    ["for i in [1]: assert f(i) == 3"], ANY_BUT_PASS),
     "pass and a long sleep": (SAY + "def f(x):\n    say(b'pass')\n    time.sleep(9)",
                               ["for i in [1]: assert f(i) == 3"], ANY_BUT_PASS),
-    
        "a compile bomb": ("def f(x):\n"
                           + "".join(" " * (d + 1) + "try:\n"
                                     + "".join(f"{' ' * (d + 2)}if x == {i}: return\n" for i in range(6))
@@ -387,10 +373,8 @@ BOMBS = {
                 "threading.Thread(target=go, daemon=True).start()\n    while True: pass", ["f(1)"],
                 "timeout"),
     "a sleep": ("import time\ndef f(x): time.sleep(30)", ["f(1)"], "timeout"),
-    
        "a loop in another's hand": ("class E:\n    def __bool__(s):\n        while True: pass\ndef f(x): "
                                     "return E()", ["assert f(1)", "for i in [1]: assert f(i)"], "timeout"),
-    
        "a loop in a destructor": ("class E:\n    def __del__(s):\n        while True: pass\ndef f(x): return "
                                   "E()", ["assert f(1) == 3"], ANY_BUT_PASS),
 }

@@ -36,7 +36,6 @@ NAMES = {f"a function called {name}": (ADD.format(name), ADDS) for name in HELPE
     "a parameter called self": ('def add(self, assert_):\n    return self + assert_', ADDS),
     "dunder names of its own": ("__version__ = '1'\n__author__ = 'me'\n__all__ = ['add']\ndef __hidden(a, "
                                 "b): return a + b\nadd = __hidden", ADDS),
-    
        "a name that Python mangles": ('class A:\n    __x = 1\n    def f(self, x): return x + self.__x\nf = '
                                       'A().f', ONE),
     "letters that are not English": ('def größe(élan, 数):\n    return élan + 数\n\ndef add(x, y):\n    π = '
@@ -58,7 +57,6 @@ SOURCES = {
     "a coding line and other letters": ("# coding: utf-8\nMOTTO = 'é 日本 \U0001f600'\n" + PLAIN, ONE),
     "a hash-bang": ("#!/usr/bin/env python3\n" + PLAIN, ONE),
     "everything on one line": ("def f(x): y = x; y += 1; return y", ONE),
-    
        "a docstring with triple quotes of both kinds": ("'''\"\"\"'''\ndef f(x):\n    '''It says "
                                                         "\"\"\"x\"\"\".'''\n    return x + 1", ONE),
     "annotations from the future": ("from __future__ import annotations\ndef f(x: Unknown) -> "

@@ -275,18 +275,7 @@ def _java(row, text):
     imports, opening, helpers = f.before.partition("class Solution {")
     values = ", ".join(f"({kind}) given[{i}]" for i, (kind, _) in enumerate(given))
     asked = (
-        
-           
-              
-                 
-                    
-                       
-                          
-                             
-                                
-                                   
-                                      
-                                         f"codedpo.Wire.ask({', '.join(['new Object[0]'] * (not given) + [('(Object) ' if len(given) == 1 else '') + n for _, n in given])})")  # noqa: E501
+        f"codedpo.Wire.ask({', '.join(['new Object[0]'] * (not given) + [('(Object) ' if len(given) == 1 else '') + n for _, n in given])})")  # noqa: E501
     wide = (f"((Number) {asked}).{result}Value()" if result in ("long", "float", "double")
             else f"({result}) {asked}")
     glue = f'{imports}\n@SuppressWarnings("all") class CodedpoGlue {{\n    static final Solution answer = new Solution();\n' \

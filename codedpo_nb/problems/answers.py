@@ -60,31 +60,9 @@ def session(text: str) -> list:
 
 # %% ../../nbs/problems/answers.ipynb #12ffd50d
 END = re.compile(
-    
-       
-          
-             
-                
-                   
-                      
-                         
-                            
-                               
-                                  
-                                     r"(?<![\"'])(?:<\|(?:im_end|endoftext|eot_id|end|end_of_text|EOT)\|>|<｜end▁of▁sentence｜>|<end_of_turn>|</s>(?=\s*\Z))(?![\"'])")  # noqa: E501
+    r"(?<![\"'])(?:<\|(?:im_end|endoftext|eot_id|end|end_of_text|EOT)\|>|<｜end▁of▁sentence｜>|<end_of_turn>|</s>(?=\s*\Z))(?![\"'])")  # noqa: E501
 TURN = re.compile(
-    
-       
-          
-             
-                
-                   
-                      
-                         
-                            
-                               
-                                  
-                                     r"\s*(?:<\|im_start\|>\s*assistant\s|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model\s)")  # noqa: E501
+    r"\s*(?:<\|im_start\|>\s*assistant\s|<\|start_header_id\|>assistant<\|end_header_id\|>|<start_of_turn>model\s)")  # noqa: E501
 CHANNEL = "<|channel|>final<|message|>"
 
 def one_turn(text: str) -> str:
@@ -374,18 +352,7 @@ def unbound_names(found: ast.Module) -> set: # a syntax tree
 
 # %% ../../nbs/problems/answers.ipynb #a6a7e6e1
 WRAPPER = re.compile(
-    
-       
-          
-             
-                
-                   
-                      
-                         
-                            
-                               
-                                  
-                                     r"(?im)^[ \t]*</?(?:answer|code|solution|pre|output|response)>|</?(?:answer|code|solution|pre|response)>[ \t]*$")  # noqa: E501
+    r"(?im)^[ \t]*</?(?:answer|code|solution|pre|output|response)>|</?(?:answer|code|solution|pre|response)>[ \t]*$")  # noqa: E501
 QUOTE = re.compile(r"(?m)^ {0,3}> ?(?!>)")
 
 def spans(text: str) -> list:

@@ -159,17 +159,7 @@ def origin(name: str) -> dict: # key of `SOURCES`
     "Where a benchmark comes from, for a table: `hub, release, checked by`."
     def words(text):
         return (
-            
-               
-                  
-                     
-                        
-                           
-                              
-                                 
-                                    
-                                       
-                                          f"{text.count('#sha256=') and 'SHA-256' or '@' in text and 'commit, sum of the first download' or 'not checked'}")  # noqa: E501
+            f"{text.count('#sha256=') and 'SHA-256' or '@' in text and 'commit, sum of the first download' or 'not checked'}")  # noqa: E501
     hub, release = SOURCES[name]
     return {"hub": hub.removeprefix("hub:").partition("@")[0], "release": release.partition("#")[0],
             "checked by": "; ".join(f"{kind}: {words(text)}" for kind,

@@ -147,7 +147,6 @@ def times(folder: str | Path) -> dict | None:
     rows.append(dict(stage="all", seconds=sum(r["seconds"] for r in rows),
                      peak_mb=max(r["peak_mb"] for r in rows)))
     return dict(head=[("stage", False), ("seconds", True), ("most memory, MB", True)],
-                
                    rows=[[(r["stage"], False), (f"{r['seconds']:.1f}", True), (str(r["peak_mb"]), True)]
                          for r in rows])
 

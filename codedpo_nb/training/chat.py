@@ -370,7 +370,6 @@ def mft_settings(path: str | Path) -> dict: # a JSON file
     if found["bits"] and not found["adapter"]:
         raise ChatError(f"{shown(path)}: weights in {found['bits']} bits can only be trained with an "
                         "adapter: "
-                                                               
                                                                   "set 'peft_type' to \"qlora\", or "
                                                                "'quantization' to null")
     if not found.pop("stop_early"): found["patience"] = None

@@ -74,18 +74,6 @@ SIGNS = {name: re.compile(signs, re.M) for name, signs in {
     "ruby": r"^\s*def \w+[?!]?(?:\(.*\))?$|\bputs |^\s*end$|\.each do|\bdo \|\w+\|",
     "sql": r"\b(?:SELECT|INSERT INTO|CREATE TABLE|UPDATE|DELETE FROM|ALTER TABLE|GROUP BY|ORDER "
     r"BY|WHERE|JOIN)\b",
-    
-       
-          
-             
-                
-                   
-                      
-                         
-                            
-                               
-                                  
-                                     
                                         "html": r"</?(?:!DOCTYPE|html|head|body|div|span|p|h\d|a|form|table|t[rdh]|script|style|input|ul|li|img|button|link)\b[^>]*>",  # noqa: E501
     "css": r"^[^\n{};=()]+\{\s*$|^\s*[\w-]+: [^;{}()]+;$|@media",
     "shell": r"^#!/\S*sh\b|^\s*(?:echo|grep|awk|sed|cd|sudo|export|mkdir|chmod|find) "
@@ -311,7 +299,6 @@ def traits(rows: list, index: tuple) -> dict: # from `exam_index`
     answer."""
     python = [language(row["answer"]) == "python" for row in rows]
     return {"rows": len(rows), "python": float(np.mean(python)),
-            
                "python that parses": float(
                np.mean([parses(extract_code(r["answer"])) for r, p in zip(rows, python, strict=True) if p]
                        or [np.nan])),

@@ -267,8 +267,8 @@ def look_at(model, reference, tokenizer, # policy; what it is compared with; a t
     Pass rate, share that does not parse, tokens, and log-ratio to the reference, in nats.
     """
     with torch.random.fork_rng():
-        said = sample(Transformers(model, tokenizer), [t["prompt"] for t in tasks], n=n, longest=longest, seed=seed,
-                      purpose="watched answers")
+        said = sample(Transformers(model, tokenizer), [t["prompt"] for t in tasks], n=n,
+                      longest=longest, seed=seed, purpose="watched answers")
     answers = [a for all_ in said for a in all_]
     asked = [t for t, all_ in zip(tasks, said, strict=True) for _ in all_]
     rows = [dict(prompt=[dict(role="user", content=t["prompt"])],
@@ -346,8 +346,8 @@ def on_policy_pairs(pairs: list[dict], verified: list[dict], # prompts of stage 
     """The pairs; those of correctness are replaced by two answers of the model, of which one passes all tests
     that the chosen one passed. Left out where there are none."""
     known, mine = {v["task_id"]: v for v in verified}, [p for p in pairs if p["kind"] == "correctness"]
-    said = sample(Transformers(model, tokenizer), [known[p["task_id"]]["prompt"] for p in mine], n=n, seed=seed,
-                  purpose="on-policy pairs")
+    said = sample(Transformers(model, tokenizer), [known[p["task_id"]]["prompt"] for p in mine],
+                  n=n, seed=seed, purpose="on-policy pairs")
     tests = [[t for t, passed in zip(v["tests"], v["matrix"][p["chosen_index"]], strict=True) if passed]
              for p in mine for v in [known[p["task_id"]]]]
     codes = [extract_code(a) for all_ in said for a in all_]

@@ -93,6 +93,7 @@ class Transformers(Engine):
         "One answer to each text, up to the first token that ends it."
         import torch
         from transformers import GenerationConfig
+
         from codedpo_nb.world.model import model_ends, token_ids
         ends = model_ends(self.model, self.tokenizer)
         pad = next(i for i in (self.tokenizer.pad_token_id, *ends, 0) if i is not None)
@@ -125,7 +126,8 @@ class CTranslate2(Engine):
 
     def __init__(self, source, kind: str="int8", threads: int=0, home=None, template: bool=True):
         os.environ.setdefault("CT2_USE_MKL", "0")   # measured: with MKL a fifth of the speed on AMD
-        try: import ctranslate2
+        try:
+            import ctranslate2
         except ImportError:
             raise EngineError("CTranslate2 is not installed: run `pip install ctranslate2`, or choose the "
                                               "engine `transformers`") from None
@@ -142,6 +144,7 @@ class CTranslate2(Engine):
 
     def ask(self, texts: list, n: int, temperature: float, longest: int, seed: int) -> list:
         import ctranslate2
+
         from codedpo_nb.world.model import token_ids
         start = self.ends[:1] or [0]   # nothing is no beginning
         asked = [self.tokenizer.convert_ids_to_tokens(ids or start)
@@ -241,7 +244,8 @@ class OpenAI(Engine):
     def __init__(self, base_url: str, model: str, key: str | None=None, concurrency: int=8,
                  timeout: float=120.,
                  patience: float=600., price: tuple=(0., 0.), extra: dict | None=None, system: str=""):
-        try: import openai
+        try:
+            import openai
         except ImportError:
             raise EngineError("The client `openai` is not installed: run `pip install openai`") from None
         self.base_url, self.model, self.concurrency, self.patience = base_url, model, concurrency, patience
@@ -328,7 +332,8 @@ class VLLM(Engine):
     name, shares = "vllm", True
 
     def __init__(self, source, template: bool=True, **options):
-        try: import vllm
+        try:
+            import vllm
         except ImportError:
             raise EngineError("vLLM is not installed: run `pip install vllm` on a machine with a GPU, or "
                               "choose "

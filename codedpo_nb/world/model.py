@@ -8,6 +8,8 @@ __all__ = ['CHATML', 'train_tokenizer', 'chat', 'without_template', 'token_ids',
            'fast_bf16', 'quiet_trainer', 'pretrain', 'load_tokenizer', 'load_model', 'save_model', 'answer_logits']
 
 # %% ../../nbs/world/model.ipynb #50b324c5
+import copy
+import json
 import logging
 import os
 import random

@@ -142,7 +142,8 @@ class Study:
         rates = {}
         for kind in kinds:
             answers = sample(Transformers(model, tokenizer), [row["ask"] for row in self.problems[kind]],
-                             temperature=0, longest=200, purpose=f"multitask {kind}", batch=len(self.problems[kind]))
+                             temperature=0, longest=200, purpose=f"multitask {kind}",
+                             batch=len(self.problems[kind]))
             rates[kind] = [judged(row, text) for row,
                            [text] in zip(self.problems[kind], answers, strict=True)]
         return dict(losses=self.losses(model, shared.training_tokenizer(folder), kinds), rates=rates)

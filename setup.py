@@ -10,7 +10,7 @@ config.read(here / "settings.ini", encoding="utf-8")
 meta = config["DEFAULT"]
 end = "_requirements"
 extras = {key.removesuffix(end): words.split() for key, words in meta.items() if key.endswith(end)}
-extras["all"] = sorted({word for name in ("data", "train", "notebooks") for word in extras[name]})
+extras["all"] = sorted({word for name in ("data", "train", "sample", "notebooks") for word in extras[name]})
 extras["dev"] += extras["all"] + extras["test"]
 
 setup(

@@ -411,3 +411,6 @@ def main(arguments=None) -> int:
     except tuple(kind for kind, _ in EXITS) as error:
         print(f"codedpo: {error}", file=sys.stderr)
         return next(code for kind, code in EXITS if isinstance(error, kind))
+
+# %% ../nbs/harvest.ipynb #c2f06d11
+if __name__ == "__main__" and "__file__" in globals(): sys.exit(main())

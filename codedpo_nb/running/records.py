@@ -653,6 +653,13 @@ class Journal:
         "The row under `k`."
         return self.seen.get(_hashable(k), default)
 
+    def close(self) -> None:
+        "Close the file; the rows stay readable."
+        self.file.close()
+
+    def __enter__(self) -> "Journal": return self
+    def __exit__(self, *_: object) -> None: self.close()
+
     def rows(self) -> list:
         "All rows, in the order in which they were first added."
         return list(self.seen.values())

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FIRST_PAUSE', 'ENGINES', 'SampledAnswer', 'EngineError', 'Engine', 'Transformers', 'name_of', 'CTranslate2', 'told',
-           'folder_of', 'brief_reason', 'converted', 'explained', 'OpenAI', 'retry_after', 'VLLM', 'Recorded',
-           'open_engine']
+           'folder_of', 'brief_reason', 'name_tokens', 'converted', 'explained', 'OpenAI', 'retry_after', 'VLLM',
+           'Recorded', 'open_engine']
 
 # %% ../../nbs/world/engines.ipynb #fb2cfc89
 import json
@@ -194,6 +194,15 @@ def folder_of(source) -> Path:
 def brief_reason(error: BaseException) -> str:
     return str(error).strip().split("\n")[0][:160] or type(error).__name__
 
+def name_tokens(config, folder):
+    """A model without a token for the beginning or the unknown has none in CTranslate2's settings, which want
+    a text."""
+    from codedpo_nb.world.model import load_tokenizer
+    settings, tokenizer = json.loads(config.read_text()), load_tokenizer(str(folder))
+    missing = {n: tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+               for n in ("bos_token", "eos_token", "unk_token") if n in settings and settings[n] is None}
+    config.write_text(json.dumps(settings | missing))
+
 def converted(folder, kind: str="int8", home=None) -> Path:
     "The folder with the model in CTranslate2's format; made if it is not there. `home` holds such folders."
     import ctranslate2
@@ -210,6 +219,7 @@ def converted(folder, kind: str="int8", home=None) -> Path:
         shutil.rmtree(part, ignore_errors=True)
         converter = ctranslate2.converters.TransformersConverter(str(folder))
         converter.convert(str(part), quantization=kind, force=True)
+        name_tokens(part/"config.json", folder)
         part.rename(target)
     except Exception as error:
         shutil.rmtree(part, ignore_errors=True)

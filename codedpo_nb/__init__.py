@@ -17,6 +17,9 @@ DOORS = {name: module for module, names in {
     "formats": "score_file",
     "sft": "fit_sft",
     "dpo": "fit_dpo",
+    "harvest": "best_of_n make_pairs read_prompts",
+    "world.engines": "open_engine",
+    "world.sampling": "sample",
 }.items() for name in names.split()}
 
 

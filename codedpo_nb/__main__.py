@@ -8,6 +8,7 @@ from . import DOORS, __version__
 from . import __doc__ as about
 
 COMMANDS = {
+    "codedpo pairs --help": "preference pairs from your own prompts and model",
     "codedpo-run --profile smoke": "run the stages of a profile; `--dry-run` tells what would run, and why",
     "python -m codedpo_nb.sandbox check": "what the sandbox enforces on this machine",
     "python -m codedpo_nb.formats --help": "score what another tool generated; check and pack a submission",

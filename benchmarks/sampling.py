@@ -26,12 +26,8 @@ from pathlib import Path
 from sandbox import table
 
 PARTS = "speed distribution quality".split()
-KEYS = (
-    
-       
-          
-             "ct2_vs_generate tokens_per_s chi_square_p log_probability humaneval humaneval_plus mbpp "
-          "mbpp_plus".split())
+KEYS = """ct2_vs_generate tokens_per_s chi_square_p log_probability
+    humaneval humaneval_plus mbpp mbpp_plus""".split()
 # EvalPlus's instruction, and the beginning of the answer that it forces
 CHAT = ("Please provide a self-contained Python script that solves the following problem in a markdown "
         "code block:\n```\n{prompt}\n```\n")

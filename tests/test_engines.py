@@ -140,7 +140,6 @@ def models(tmp_path_factory):
     out = {}
     for name, make in dict(llama=lambda: LlamaForCausalLM(LlamaConfig(**small, **ends)),
                            qwen2=lambda: Qwen2ForCausalLM(Qwen2Config(**small, **ends)),
-                           
                               gpt2=lambda: GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=1, n_head=2,
                               n_positions=256, **ends))).items():
         torch.manual_seed(0)

@@ -103,7 +103,6 @@ WRONG = {
     "greedy": (lambda t: write(t/"prompts.jsonl", PROMPTS), ["--temperature", "0"], 2, "would be the same"),
     "file in the way": (lambda t: (write(t/"prompts.jsonl", PROMPTS), (t/"out").write_text("x")), [], 2,
                         "is a file"),
-    
        "folder of somebody": (lambda t: (write(t/"prompts.jsonl", PROMPTS), (t/"out").mkdir(),
                                          (t/"out/thesis").write_text("x")), [], 2, "something else"),
     "unknown model": (lambda t: write(t/"prompts.jsonl", PROMPTS), ["--model", "other"], 5,

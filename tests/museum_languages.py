@@ -11,7 +11,8 @@ const testDoubled = () => {
   console.assert(JSON.stringify(doubled([])) === JSON.stringify([]))
 }
 testDoubled()
-"""), zero=("const value = (xs, x) => xs.reduce((sum, c, i) => sum + c * Math.pow(x, i), 0)\n", "const zero = (xs) => {\n", """  # noqa: E501
+"""), zero=("const value = (xs, x) => xs.reduce((sum, c, i) => sum + c * Math.pow(x, i), 0)\n",
+                 "const zero = (xs) => {\n", """
 const xs = [-6, 2]
 const found = zero(xs)
 console.assert(Math.abs(value(xs, found)) < 1e-6)
@@ -30,7 +31,7 @@ public class Main {
         }
     }
 }
-"""), zero=("""import java.util.*;  # noqa: E501
+"""), zero=("""import java.util.*;
 
 class Solution {
     public double value(List<Double> xs, double x) {
@@ -62,7 +63,7 @@ int main(){
     assert (doubled({3}) == vector<int>({6}));
     assert (issame(doubled({}), {}));
 }
-"""), zero=("""#include<vector>  # noqa: E501
+"""), zero=("""#include<vector>
 #include<math.h>
 using namespace std;
 double value(vector<double> xs, double x){
@@ -90,7 +91,7 @@ mod tests {
         assert!(doubled(vec![]) == vec![]);
     }
 }
-"""), zero=("""fn main(){}  # noqa: E501
+"""), zero=("""fn main(){}
 
 fn value(xs: &Vec<f64>, x: f64) -> f64 {
     let mut sum = 0.0;
@@ -116,7 +117,7 @@ mod tests {
     assert.Equal([]int{}, Doubled([]int{}))
     assert.Equal(true, math.Abs(float64(Doubled([]int{-3})[0])) == 6)
 }
-"""), zero=("""import (  # noqa: E501
+"""), zero=("""import (
     "math"
 )
 

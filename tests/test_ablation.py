@@ -177,7 +177,7 @@ def test_a_run_is_trained_judged_and_leaves_no_weights(tmp_path, objective):
     some, r = tasks.task_space(0)["test"][:24], random.Random(0)
     docs = [code_document(t, r, .5, 0.) for t in some] + [document_of_tests(t, r, 0.) for t in some]
     tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)
-    model.save(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
+    model.save_model(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
     rows = [dict(task_id=t["task_id"], prompt=t["prompt"],
                  solutions=[reference_solution(t), mutate(reference_solution(t), r)], code_scores=[2., 1.])
             for t in some]
@@ -197,7 +197,7 @@ def test_a_chain_of_a_regime_is_trained_and_judged(tmp_path):
     some, r = tasks.task_space(0)["test"][:16], random.Random(0)
     docs = [code_document(t, r, .5, 0.) for t in some]
     tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)
-    model.save(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
+    model.save_model(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
     rows = [dict(task_id=t["task_id"], prompt=t["prompt"],
                  solutions=[reference_solution(t), mutate(reference_solution(t), r)], tests=["t"],
                  matrix=[[1], [0]],
@@ -210,7 +210,7 @@ def test_a_chain_of_a_regime_is_trained_and_judged(tmp_path):
         log = ablation.train_stage(stage, data, place, tmp_path/str(i), how, how)
         place = tmp_path/str(i)
         assert any(row.get("kept") for row in log)
-        found.append(ablation.judge_regime("x", *model.load(place), some[:2],
+        found.append(ablation.judge_regime("x", *model.load_model(place), some[:2],
                                            evaluation.scale_problems("test", 2), n=2, longest=12, seed=0))
     assert all(set(f["rates"]) == {t["task_id"] for t in some[:2]} and f["answers"] == 4
                and f["own_cost"] is None for f in found)

@@ -164,13 +164,14 @@ class Words:
 def counting(monkeypatch, stop=None):
     """Replace the model: every text is noted when it is answered, and answer number `stop` interrupts before
     its batch is done."""
-    from codedpo_nb.world import sampling
+    from codedpo_nb.world.engines import SampledAnswer, Transformers
     asked = []
-    def answer_batch(model, tokenizer, texts, temperature, longest, seed):
+    def batch(engine, texts, temperature, longest, seed):
         if stop is not None and len(asked) >= stop: raise KeyboardInterrupt
         asked.extend(texts)
-        return [f"def f(): return {stream}" for stream in range(seed % 97, seed % 97 + len(texts))]
-    monkeypatch.setattr(sampling, "answer_batch", answer_batch)
+        numbers = range(seed % 97, seed % 97 + len(texts))
+        return [SampledAnswer(f"def f(): return {number}") for number in numbers]
+    monkeypatch.setattr(Transformers, "batch", batch)
     return asked
 
 

@@ -11,6 +11,7 @@ from codedpo_nb.running.records import Journal
 from codedpo_nb.training import chat, shared
 from codedpo_nb.world import model as house
 from codedpo_nb.world import sampling
+from codedpo_nb.world.engines import Transformers
 from codedpo_nb.world.model import (
     CHATML,
     end_tokens,
@@ -75,7 +76,7 @@ def test_the_templates_end_of_a_turn_is_found_and_ends_answers(shape, special):
     assert tok.convert_ids_to_tokens(ends) == [*filter(None, [end]), "<|endoftext|>"]
     for i in ends:
         model = reciter([tok("def f", add_special_tokens=False).input_ids + [i] + tok("user").input_ids])
-        said, = sampling.sample(model, tok, ["Write f."], longest=30)[0]
+        said, = sampling.sample(Transformers(model, tok), ["Write f."], longest=30)[0]
         assert said == "def f" and said.cut is False and set(model.ends) == set(ends)
 
 
@@ -87,7 +88,7 @@ def test_every_end_token_that_a_model_names_counts(known, where):
     says = [tok("def f").input_ids + [end] + tok("user").input_ids, tok("def g").input_ids + [0],
             tok("def h").input_ids]
     model = reciter(says, **{"known" if where == "generation settings" else "config": known(end)})
-    said = [a for row in sampling.sample(model, tok, ["a", "b", "c"], longest=12) for a in row]
+    said = [a for row in sampling.sample(Transformers(model, tok), ["a", "b", "c"], longest=12) for a in row]
     assert [(a[:5], a.cut) for a in said] == [("def f", False), ("def g", False),
                                               ("def h", True)] and said[0] == "def f"
     assert end in model_ends(model, tok)
@@ -97,7 +98,7 @@ def test_a_model_without_any_end_is_cut_off_everywhere():
     tok = tokenizer()
     tok.eos_token = tok.pad_token = None
     model = reciter([tok("def f").input_ids])
-    said, = sampling.sample(model, tok, ["a long request", "b"], longest=9)[0]
+    said, = sampling.sample(Transformers(model, tok), ["a long request", "b"], longest=9)[0]
     assert said.cut and said.startswith("def f") and model.ends is None
     assert model_ends(SimpleNamespace(), tok) == [], "an object without settings names none"
 
@@ -116,7 +117,7 @@ def test_a_real_model_writes_nothing_behind_a_turns_end(tmp_path):
         return torch.cat([how["input_ids"], torch.tensor(kept[-1])], 1)
     model.generate = spy
     with torch.no_grad(): model.get_input_embeddings().weight[end] *= 20  # a token that is often drawn
-    said = sampling.sample(model, tok, [f"f{i}" for i in range(40)], n=4, longest=60)
+    said = sampling.sample(Transformers(model, tok), [f"f{i}" for i in range(40)], n=4, longest=60)
     ended = [row for row in kept[0] if end in row]
     assert ended and all(set(row[row.index(end) + 1:]) <= {end, 0} for row in ended)
     by_row = [not {end, 0} & set(row) for row in kept[0]]
@@ -136,7 +137,7 @@ def test_bos_stands_once_where_there_is_no_template():
     for prompt in ("def f", "<s>def f", "", "\n"):
         assert token_ids(tok, [prompt])[0].count(bos) == 1 and token_ids(tok, [prompt])[0][0] == bos
     model = reciter([[5, 0]])
-    sampling.sample(model, tok, ["a", "a longer one"])
+    sampling.sample(Transformers(model, tok), ["a", "a longer one"])
     assert [row.count(bos) for row in model.asked] == [1, 1] and all(row[0] == bos for row in model.asked)
     row, = house.encode(tok, [dict(prompt="f", answer="g")])
     assert row["input_ids"].count(bos) == 1 and row["labels"][0] == -100
@@ -165,7 +166,7 @@ def test_padding_does_not_depend_on_the_tokenizers_side():
         tok = tokenizer()
         tok.padding_side = side
         model = reciter([[5, 0]])
-        sampling.sample(model, tok, ["a", "a longer one", ""])
+        sampling.sample(Transformers(model, tok), ["a", "a longer one", ""])
         asked.append(model.asked)
     assert asked[0] == asked[1] and all(asked[0])
 
@@ -175,7 +176,7 @@ def test_padding_does_not_depend_on_the_tokenizers_side():
 def test_cut_answers_are_marked_in_journals_and_in_rows(tmp_path):
     tok = tokenizer()
     model = reciter([tok("def f").input_ids + [0], tok("def g").input_ids])
-    ask = lambda journal: sampling.sample(model, tok, ["a", "b"], longest=8, journal=journal)
+    ask = lambda journal: sampling.sample(Transformers(model, tok), ["a", "b"], longest=8, journal=journal)
     first = ask(Journal(tmp_path/"j.jsonl"))
     model.says = None   # nothing is asked again
     again = ask(Journal(tmp_path/"j.jsonl"))

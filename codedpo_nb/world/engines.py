@@ -413,7 +413,7 @@ class Recorded(Engine):
 # %% ../../nbs/world/engines.ipynb #6feba28a
 ENGINES = ("auto", "transformers", "ctranslate2", "vllm", "openai")
 
-def open_engine(model, engine: str="auto", base_url: str="", **options) -> Engine:
+def open_engine(model: str | Path, engine: str="auto", base_url: str="", **options) -> Engine:
     """The engine for a model: a folder, a hub name, or with `base_url` the name that a server knows it by.
 
     `auto` takes vLLM on a GPU, CTranslate2 on a processor, where they are installed and can read the model,

@@ -17,7 +17,8 @@ LOCKED := .venv/.lock-installed
 READY := .venv/.ready
 
 # What must hold on every Python: sandbox, rankers, clock, statistics, formats, and the wheel. No torch, no notebooks.
-LIGHT := $(wildcard $(patsubst %,tests/test_%.py,install together sandbox museum_cheats museum_right answers \
+MUSEUM := museum_cheats museum_right
+LIGHT := $(wildcard $(patsubst %,tests/test_%.py,install together sandbox $(MUSEUM) answers \
 	ranking pairs selfverify statistics efficiency efficiency_suites formats leaderboard))
 LIGHT_BIN = .venv-light/$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')/bin
 
@@ -48,7 +49,7 @@ test: $(READY)
 	echo "make test: ruff and mypy"; $(BIN)/ruff check --quiet || failed="$$failed ruff"; $(BIN)/mypy || failed="$$failed mypy"; \
 	echo "make test: the cells of all notebooks"; $(BIN)/nbdev-test --n-workers 2 || failed="$$failed nbdev-test"; \
 	echo "make test: smoke profile"; $(BIN)/codedpo-run --profile smoke || failed="$$failed smoke"; \
-	echo "make test: pytest"; $(BIN)/python -m pytest || failed="$$failed pytest"; \
+	echo "make test: pytest"; $(BIN)/python -m pytest -n 2 --dist loadfile || failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
 
 # In an environment of its own for each Python, with what `pip install codedpo_nb[test]` brings.

@@ -19,7 +19,7 @@ READY := .venv/.ready
 # What must hold on every Python: sandbox, rankers, clock, statistics, formats, and the wheel. No torch, no notebooks.
 MUSEUM := museum_cheats museum_right
 LIGHT := $(wildcard $(patsubst %,tests/test_%.py,install together sandbox $(MUSEUM) answers \
-	ranking pairs selfverify statistics efficiency efficiency_suites formats leaderboard))
+	ranking pairs selfverify statistics efficiency formats))
 LIGHT_BIN = .venv-light/$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -1515,6 +1515,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'codedpo_nb/running/runner.py'),
                                            'codedpo_nb.running.runner.exported_cells': ( 'running/runner.html#exported_cells',
                                                                                          'codedpo_nb/running/runner.py'),
+                                           'codedpo_nb.running.runner.forget_gone': ( 'running/runner.html#forget_gone',
+                                                                                      'codedpo_nb/running/runner.py'),
                                            'codedpo_nb.running.runner.kernel_environment': ( 'running/runner.html#kernel_environment',
                                                                                              'codedpo_nb/running/runner.py'),
                                            'codedpo_nb.running.runner.kernel_manager': ( 'running/runner.html#kernel_manager',

@@ -780,3 +780,17 @@ def test_missing_libraries_are_one_sentence(base, tmp_path):
                      "import main; sys.exit(main(['--dry-run']))", CODEDPO_ROOT=str(base))
     assert (done.returncode == 2 and "codedpo-run needs yaml, not installed here" in done.stderr
             and done.stderr.count("\n") == 1), done.stderr
+
+
+def test_a_stage_that_got_another_name_does_not_stand_in_its_own_way(base):
+    assert runner.run_profile("smoke", base) == ["02_squares", "01_sum"]
+    old = base/"nbs/02_squares.ipynb"
+    (base/"nbs/00_powers.ipynb").write_text(old.read_text().replace("02_squares", "00_powers"))
+    old.unlink()
+    assert runner.run_profile("smoke", base)[0] == "00_powers"
+    registers = [json.loads((base/"outputs/smoke"/file).read_text())
+                 for file in ("artefacts/artefacts.json", "manifest.json")]
+    assert [{entry["stage"] for entry in known.values()} for known in registers] == [{"00_powers", "01_sum"},
+        {"01_sum"}]
+    assert not (base/"outputs/smoke/notebooks/02_squares.ipynb").exists()
+    assert runner.run_profile("smoke", base) == []

@@ -90,6 +90,21 @@ def settle(plan: Plan, stage: Stage, recorded: set, depends: dict) -> None:
     with register(plan.artefacts/"state.json") as state:
         state[stage.name] = dict(depends=depends, outputs=outputs)
 
+# %% ../../nbs/running/runner.ipynb #4b9c07d2
+def forget_gone(plan: Plan) -> None:
+    "Drop what was recorded by stages that are no more."
+    names, gone = {stage.name for stage in plan.stages}, set()
+    for path in (plan.dir/"manifest.json", plan.artefacts/"artefacts.json", plan.artefacts/"state.json"):
+        try: known = load_register(path)
+        except ArtefactError: continue   # it is damaged, which is said where it is needed
+        old = {k for k, entry in known.items() if entry.get("stage", k) not in names}
+        if not old: continue
+        gone |= {known[k].get("stage", k) for k in old}
+        with register(path, *([in_order] if path.name == "manifest.json" else [])) as entries:
+            for key in old:
+                for file in entries.pop(key).get("files", []): (plan.dir/file).unlink(missing_ok=True)
+    for name in gone: (plan.dir/"notebooks"/f"{name}.ipynb").unlink(missing_ok=True)
+
 # %% ../../nbs/running/runner.ipynb #c2ff3247
 def _tidy_text(text, base):
     return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", "".join(text).replace(f"{base}/", "").replace(str(base), "."))
@@ -509,6 +524,7 @@ def _run(plan, only, start_from, force, file):
     usual = statistics.median([c["seconds"] for c in known.values()] or [1.])
     with locked(plan):
         note_overrides(plan)
+        forget_gone(plan)
         display = Display({s.name: known.get(s.name, {}).get("seconds", usual) for s in stages}, bool(known),
                           file)
         try:

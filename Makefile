@@ -24,14 +24,17 @@ LIGHT_BIN = .venv-light/$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.versi
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help reproduce test test-light lint smoke export readme clean distclean python
+.PHONY: help install reproduce test test-light lint smoke export readme clean distclean python
 
 help:
 	@sed -n '2,9s/^# \{0,1\}//p' Makefile
+	@echo "make install     set up .venv and nothing else"
 	@echo "make smoke       the whole chain in small";     echo "make export      notebooks to package and README"
 	@echo "make lint        ruff, and mypy over the public doors"
 	@echo "make test-light  tests of what needs neither torch nor notebooks, with PYTHON=...";
 	@echo "make clean       remove what runs left, except committed results";  echo "make distclean   also remove .venv"
+
+install: $(READY)
 
 reproduce: $(READY)
 	$(BIN)/codedpo-run --profile laptop

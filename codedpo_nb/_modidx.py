@@ -2100,6 +2100,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'codedpo_nb/world/engines.py'),
                                           'codedpo_nb.world.engines.folder_of': ( 'world/engines.html#folder_of',
                                                                                   'codedpo_nb/world/engines.py'),
+                                          'codedpo_nb.world.engines.loaded': ('world/engines.html#loaded', 'codedpo_nb/world/engines.py'),
                                           'codedpo_nb.world.engines.name_of': ('world/engines.html#name_of', 'codedpo_nb/world/engines.py'),
                                           'codedpo_nb.world.engines.name_tokens': ( 'world/engines.html#name_tokens',
                                                                                     'codedpo_nb/world/engines.py'),

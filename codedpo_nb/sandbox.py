@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PROFILES', 'ATTEMPTS', 'Limits', 'counters', 'Pool', 'answers_of', 'opened', 'progress_bar', 'installed', 'execute',
-           'Result', 'run', 'self_test', 'evaluate', 'carried', 'cost', 'memory', 'clock', 'check', 'SandboxError']
+           'Result', 'run', 'self_test', 'evaluate', 'cost', 'memory', 'clock', 'check', 'SandboxError']
 
 # %% ../nbs/sandbox.ipynb #c9e423ac
 import json
@@ -462,10 +462,21 @@ ALLOWED = dict(pure="", scientific="", compilers="process program command")
 # %% ../nbs/sandbox.ipynb #5e0c41d7
 LOOP = "def f(n):\n    s = 0\n    for i in range(n): s += i\n    return s"
 
+def carried(text: str) -> tuple | None:
+    "The value that a program's process claims, in a tuple; None if it is nonsense."
+    import base64
+    try: return (border.unpack(base64.b64decode(text)),)
+    except ValueError: return None
+
+def _counted(verdict, text):
+    found = carried(text) if verdict == "pass" else None
+    return found[0] if found and type(found[0]) is int and found[0] >= 0 else None
+
 def known_counts(pool) -> tuple:
     "What loops of 1000 and of 2000 turns cost; `SandboxError` if that cannot be."
     alike = LOOP.replace("i in", "j in").replace("+= i", "+= j")
-    (once, twice), (other, _) = cost([LOOP, alike], ["f(1000)", "f(2000)"], pool=pool)
+    found, _ = execute("cost", [LOOP, alike], ["f(1000)", "f(2000)"], Limits(cpu=2.0, first=0), pool=pool)
+    (once, twice), (other, _) = ([_counted(*result) for result in row] for row in found)
     if once is None or twice is None or once != other or (twice - once) % 1000 or not twice > once > 4000:
         raise SandboxError("instructions are not counted as they should be on Python "
                            f"{platform.python_version()}: loops of 1000 and of 2000 turns cost {once} "
@@ -528,12 +539,6 @@ def _read(verdict, text):
     if found is None or not border.plain(found[0]): return "tamper", None
     return verdict, found[0]
 
-def carried(text: str) -> tuple | None:
-    "The value that a program's process claims, in a tuple; None if it is nonsense."
-    import base64
-    try: return (border.unpack(base64.b64decode(text)),)
-    except ValueError: return None
-
 # %% ../nbs/sandbox.ipynb #2ed433b9
 def cost(programs: Iterable[str], # sources of programs
          calls: Iterable,   # for each program a list of expressions, or one flat list for all
@@ -553,10 +558,6 @@ def cost(programs: Iterable[str], # sources of programs
     the count."""
     results, _ = execute("cost", programs, calls, limits, budget=budget, **options)
     return [[_counted(verdict, text) for verdict, text in row] for row in results]
-
-def _counted(verdict, text):
-    found = carried(text) if verdict == "pass" else None
-    return found[0] if found and type(found[0]) is int and found[0] >= 0 else None
 
 # %% ../nbs/sandbox.ipynb #3d504a2a
 def memory(programs: Iterable[str], # sources of programs

@@ -223,7 +223,7 @@ def fit_dpo(pairs: list[dict], # task_id, prompt, chosen, rejected, as messages;
             settings: DPOSettings | None = None, # None: the defaults
             *, valid: list[dict] | None = None, # validation pairs; None: `settings.share` of the prompts
             watch: dict[str, list[dict]] | None = None, # groups for `Watch`
-            # of the checkpoints, kept to resume; None: beside `folder`, for now
+            # of the checkpoints, kept to resume; None: beside `folder`, removed at the end
             work: str | Path | None = None,
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `beta=.1`; they go before `settings`

@@ -37,7 +37,7 @@ from codedpo_nb.running.records import (
 )
 from .selfverify import distinct_tests
 from .syntax import tree
-from .world.engines import ENGINES, Engine, SampledAnswer, open_engine
+from .world.engines import ENGINES, Engine, open_engine
 from .world.sampling import cut_share, extract_code, extract_tests, sample
 
 # %% ../nbs/harvest.ipynb #13453b8c
@@ -123,7 +123,8 @@ def verify_prompts(prompts: list[dict], # rows `task_id, prompt, name`
                         total: report_progress("executing", done, total)).verdicts
     if kept: kept.close()
     rows, at = [], 0
-    for p, said, codes, asserts in zip(prompts, solutions, programs, checks, strict=True):
+    for p, said, written, codes, asserts in zip(prompts, solutions, tests, programs, checks,
+                                                strict=True):
         verdicts, at = found[at:at + len(codes)], at + len(codes)
         matrix = np.array([[v == "pass" for v in row] for row in verdicts], dtype=int).reshape(len(codes),
             len(asserts))
@@ -131,7 +132,7 @@ def verify_prompts(prompts: list[dict], # rows `task_id, prompt, name`
         rows.append(dict(p, solutions=codes, tests=asserts, matrix=matrix.tolist(), verdicts=verdicts,
                          code_scores=np.asarray(code_scores, float).tolist(),
                          test_scores=np.asarray(test_scores, float).tolist(),
-                         cut=cut_share([said]), tokens=sum(a.tokens or 0 for a in said)))
+                         cut=cut_share([said]), tokens=sum(a.tokens or 0 for a in [*said, *written])))
     return rows
 
 # %% ../nbs/harvest.ipynb #bbe7fdff
@@ -216,7 +217,7 @@ size_categories: [{size}]
 
 - **Model**: {model}; {n} solutions and up to {n_tests} tests a prompt, temperature {temperature:g}, at most {longest} new tokens, seed {seed}.
 - **Trust**: solutions and tests vote for each other (self-validation on the pass matrix); no reference solution was seen. Pairs are {margin:g} of the best score apart or more.
-- **Cost**: {tokens:,} tokens written{price}, {seconds:,.0f} s, {cpu:,.0f} CPU seconds. {cut}
+- **Cost**: {tokens:,} tokens written{price}, {seconds:,.0f} s and {cpu:,.0f} CPU seconds in the last call of the command. {cut}
 
 | what became of a prompt | prompts |
 | --- | --- |
@@ -295,8 +296,8 @@ def make_pairs(prompts: list[dict], engine: Engine, out: str | Path, n: int=15, 
                "".join(json.dumps(v | dict(fate=fates[v["task_id"]])) + "\n" for v in verified))
     spent = sum(getattr(resource.getrusage(who), t)
                 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) for t in ("ru_utime", "ru_stime"))
-    counts, cut = (Counter(fates.values()),
-                   cut_share([[SampledAnswer("", c)] for c in (v["cut"] and True for v in verified)]))
+    counts, known = Counter(fates.values()), [v["cut"] > 0 for v in verified if v["cut"] is not None]
+    cut = sum(known) / len(known) if known else None
     summary = dict(settings=settings, prompts=len(prompts), pairs=len(pairs), correctness=len(right),
                    efficiency=len(fast),
                    fates={f: counts[f] for f in FATES}, tokens=sum(v["tokens"] for v in verified),

@@ -148,7 +148,7 @@ def fit_sft(rows: list[dict], # records with prompt and completion, as messages,
             settings: SFTSettings | None = None, # None: the defaults
             *, valid: list[dict] | None = None, # validation rows; None: `settings.share` of the prompts
             watch: dict[str, list[dict]] | None = None, # groups for `Watch`
-            # of the checkpoints, kept to resume; None: beside `folder`, for now
+            # of the checkpoints, kept to resume; None: beside `folder`, removed at the end
             work: str | Path | None = None,
             callbacks: Sequence = (), # further callbacks for the trainer
             **changes) -> list[dict]: # single settings by name, `lr=1e-5`; they go before `settings`

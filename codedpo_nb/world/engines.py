@@ -125,7 +125,7 @@ class CTranslate2(Engine):
     name, shares = "ctranslate2", True
 
     def __init__(self, source, kind: str="int8", threads: int=0, home=None, template: bool=True):
-        os.environ.setdefault("CT2_USE_MKL", "0")   # measured: with MKL a fifth of the speed on AMD
+        os.environ.setdefault("CT2_USE_MKL", "0")   # MKL is made for other processors than AMD's
         try:
             import ctranslate2
         except ImportError:

@@ -44,7 +44,11 @@ TESTS = dict(
     plain=PLAIN,
     mixed=["assert f(0) == 0", "assert f(1)", "assert not f(0)", "x = f(2)\nassert x == 2", "assert f(3) < 5",
            "assert f(4) == 4 and f(5) == 5", "assert f(5) != 5", "f(6)", "assert f(7) == 7",
-           "assert f(8) == 8"])
+           "assert f(8) == 8"],
+    two=["assert f(0) == f(0)", "assert f(3) != f(3)", "assert ____ == f(2)", "assert f(2) == ____",
+         "assert f(3) < f(4)", "assert 5 == f(5)", "assert f(6) is None", "assert f(5) is f(5)",
+         "assert f(0) == f(1) == 0",
+         "assert __f(f(2) == 2)", "assert f(7) == 7"])
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,18 @@ def verdicts(zygote, source, tests, steps):
 def test_one_message_or_many(zygote, name, tests):
     assert verdicts(zygote, PROGRAMS[name], TESTS[tests], server.together) == verdicts(zygote, PROGRAMS[name],
         TESTS[tests], server.in_turn)
+
+
+def test_a_name_nobody_knows_needs_no_process_of_its_own(zygote, monkeypatch):
+    tests = ["assert ____(f(1) == 1)", "assert f(1) == 1", "____.x(f(2))", "assert f(f(2)) + ____[0] is None"]
+    right = [("error:NameError", ""), ("pass", ""), ("error:NameError", ""), ("error:NameError", "")]
+    assert verdicts(zygote, PROGRAMS["right"], tests, server.together) == right
+    monkeypatch.setattr(server, "with_tester", lambda child, item: ("tamper", item))
+    assert verdicts(zygote, PROGRAMS["right"], tests[:3], server.together) == right[:3]
+    known = "def f(x): return x\nvars()['_' * 4] = f"   # a name that the program knows without saying it
+    monkeypatch.undo()
+    one, other = (verdicts(zygote, known, tests[:2], steps) for steps in (server.together, server.in_turn))
+    assert one == other
 
 
 def test_what_it_writes_harms_only_itself(zygote):

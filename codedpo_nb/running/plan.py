@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BadInput', 'Stage', 'read_stage', 'writers', 'find_stages', 'profile_file', 'load_profile', 'check_profile',
            'profile_seeds', 'read_overrides', 'override', 'override_name', 'noted_overrides', 'meaning', 'modules',
-           'Plan', 'make_plan', 'why_run']
+           'Plan', 'stages_of', 'make_plan', 'why_run']
 
 # %% ../../nbs/running/plan.ipynb #73042ee0
 import ast
@@ -82,11 +82,13 @@ def writers(stages: list[Stage]) -> dict[str, Stage]:
     return found
 
 # %% ../../nbs/running/plan.ipynb #f2793b5a
-def find_stages(nbs: str | Path) -> list[Stage]:
+def find_stages(nbs: str | Path, # folder of notebooks
+                names: str = "[0-9]*.ipynb" # pattern of the files that may be stages
+               ) -> list[Stage]:
     """The stages in the folder `nbs`, each after the writers of what it reads.
 
     `BadInput` if there is no such order."""
-    stages = [stage for stage in map(read_stage, sorted(Path(nbs).glob("[0-9]*.ipynb"))) if stage]
+    stages = [stage for stage in map(read_stage, sorted(Path(nbs).glob(names))) if stage]
     source, waiting = writers(stages), {}
     for stage in stages:
         for name in stage.reads:
@@ -447,6 +449,18 @@ def planned_again(profile: str, base: Path, overrides: list) -> "Plan | None":
     return make_plan(noted["profile"], base, [*noted["set"], *overrides]) if overrides else plan
 
 # %% ../../nbs/running/plan.ipynb #9114f484
+def stages_of(values: dict, base: Path) -> list[Stage]: # of `load_profile`
+    "The stages that a profile runs: those of its folder `stages` below `nbs/`, else those at the top."
+    folder, where = values.get("stages", ("", ""))
+    if where and not (isinstance(folder, str) and is_folder_name(folder) and (base/"nbs"/folder).is_dir()):
+        raise BadInput(f"{where}: stages is {brief(folder)}, which is no folder below {shown(base/'nbs')}: "
+                       "leave the line out for the stages at its top")
+    nbs = base/"nbs"/folder
+    stages = find_stages(nbs, "*.ipynb") if folder else find_stages(nbs)
+    if stages: return stages
+    raise BadInput(f"{shown(nbs)} has no stages: a stage is a notebook whose parameters cell says "
+                   "`#| reads:` or `#| writes:`")
+
 def make_plan(
         # name of a profile, path of a YAML file, or name of a folder that an earlier run made
         profile: str,
@@ -459,13 +473,11 @@ def make_plan(
     base, overrides = Path(base).absolute(), sorted(overrides)
     again = planned_again(profile, base, overrides)
     if again: return again
-    path, stages = profile_file(profile, base), find_stages(base/"nbs")
-    if not stages:
-        raise BadInput(f"{shown(base/'nbs')} has no stages: a stage is a notebook whose parameters cell says "
-                       "`#| reads:` "
-                       "or `#| writes:`")
-    own, given = load_profile(path), read_overrides(overrides, stages)
-    values = override(own, given)
+    path = profile_file(profile, base)
+    own = load_profile(path)
+    stages = stages_of(own, base)
+    given = read_overrides(overrides, stages)
+    values = override({name: value for name, value in own.items() if name != "stages"}, given)
     check_profile(values, stages)
     seeds = profile_seeds(values)
     name, where = own.get("profile", (path.stem, ""))

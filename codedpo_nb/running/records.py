@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['stream', 'rng', 'ArtefactError', 'PathError', 'DiskFullError', 'shown', 'brief', 'no_space', 'file_error', 'writing',
-           'write_text', 'root', 'destination', 'fingerprint', 'digest', 'is_folder_name', 'Run', 'literals', 'start',
-           'register', 'load_register', 'dataset', 'journal_file', 'Journal', 'report_progress', 'progress', 'versions',
-           'in_order', 'style', 'Picture', 'significant', 'Table', 'tabulate']
+           'write_text', 'root', 'destination', 'fingerprint', 'digest', 'is_folder_name', 'Run', 'literals',
+           'notebook_of', 'start', 'register', 'load_register', 'dataset', 'journal_file', 'Journal', 'report_progress',
+           'progress', 'versions', 'in_order', 'style', 'Picture', 'significant', 'Table', 'tabulate']
 
 # %% ../../nbs/running/records.ipynb #dee9af8f
 import ast
@@ -427,6 +427,11 @@ def literals(source: str, # of a parameters cell
     return found
 
 # %% ../../nbs/running/records.ipynb #a87f460b
+def notebook_of(stage: str) -> Path:
+    "The file of a stage: at the top of `nbs/`, or in a folder of stages below it."
+    top = root()/"nbs"/f"{stage}.ipynb"
+    return next((p for p in (top, *sorted(top.parent.glob(f"*/{stage}.ipynb"))) if p.is_file()), top)
+
 def start(stage: str, # the notebook's name, `"05_dpo"`
           values: Mapping # holds every parameter that the notebook declares: its `globals()`
          ) -> Run:
@@ -434,7 +439,7 @@ def start(stage: str, # the notebook's name, `"05_dpo"`
 
     Recorded is what the notebook's parameters cell declares, with the values in force; `ValueError` if one is
     missing."""
-    notebook = root()/"nbs"/f"{stage}.ipynb"
+    notebook = notebook_of(stage)
     if not notebook.is_file():
         raise ValueError(f"There is no notebook {shown(notebook)}, which would declare the parameters: give "
                          "`start` the "
@@ -553,7 +558,8 @@ def _parquet(rows, name, file):
 # %% ../../nbs/running/records.ipynb #17f41b64
 def writer(name: str, home: Path | None = None) -> str:
     "The stage whose notebook declares `#| writes:` `name`; '' if none does."
-    for path in sorted((Path(home or root())/"nbs").glob("*.ipynb")):
+    nbs = Path(home or root())/"nbs"
+    for path in [*sorted(nbs.glob("*.ipynb")), *sorted(nbs.glob("*/*.ipynb"))]:
         for line in re.findall(r'#\| writes:([^"\\]*)', path.read_text(encoding="utf-8")):
             if name in line.split(): return path.stem
     return ""
@@ -745,8 +751,9 @@ def in_order(item: tuple) -> tuple:
 def _record(run, kind, name, caption, files, timing, **extra):
     key = f"{kind}s/{name}"
     order = run.order.setdefault(key, len(run.order))
-    entry = dict(kind=kind, caption=caption, notebook=f"nbs/{run.stage}.ipynb", stage=run.stage, order=order,
-                 timing=timing, params=run.params, versions=versions(), files=files, **extra)
+    notebook = notebook_of(run.stage).relative_to(root()).as_posix()
+    entry = dict(kind=kind, caption=caption, notebook=notebook, stage=run.stage, order=order, timing=timing,
+                 params=run.params, versions=versions(), files=files, **extra)
     if not timing: entry["digests"] = {f: digest(run.dir/f) for f in files}
     with register(run.dir/"manifest.json", in_order) as entries:
         other = entries.get(key, entry)["stage"]

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['FIRST_PAUSE', 'MAKERS', 'ENGINES', 'SampledAnswer', 'EngineError', 'Engine', 'Transformers', 'name_of', 'CTranslate2',
            'told', 'folder_of', 'brief_reason', 'name_tokens', 'converted', 'explained', 'OpenAI', 'retry_after',
-           'VLLM', 'Recorded', 'loaded', 'open_engine']
+           'VLLM', 'Recorded', 'recorded_replies', 'loaded', 'open_engine']
 
 # %% ../../nbs/world/engines.ipynb #fb2cfc89
+import gzip
 import json
 import os
 import random
@@ -15,6 +16,8 @@ import re
 import shutil
 import threading
 import time
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..running.records import ArtefactError, digest, fingerprint, no_space, shown
@@ -371,26 +374,22 @@ class VLLM(Engine):
 
 # %% ../../nbs/world/engines.ipynb #8f576354
 class Recorded(Engine):
-    "Replies in a file of JSON lines; what is not there is asked of `engine`, if there is one, and added."
-    name = "recorded"
+    """Replies in a file of JSON lines, packed if its name ends in .gz.
 
-    def __init__(self, path, engine: Engine | None=None):
-        self.path, self.engine, self.known = Path(path), engine, {}
-        if self.path.exists():
-            with open(self.path, encoding="utf-8") as file:
-                for number, line in enumerate(file, 1):
-                    try: self.known |= {json.loads(line)["asked"]: json.loads(line)["said"]}
-                    except (ValueError, KeyError, TypeError):
-                        raise EngineError(f"{shown(self.path)}, line {number} is no recorded reply: delete "
-                                          "the line") from None
-        elif not engine:
+    What is not there is asked of `engine`, an engine or a function that opens one when it is needed, and
+    added at once."""
+    name, shares = "recorded", True
+
+    def __init__(self, path: str | Path, engine: Engine | Callable | None=None):
+        self.path, self.engine = Path(path), engine
+        if not engine and not self.path.exists():
             raise EngineError(f"{shown(self.path)} does not exist: record replies with `Recorded(path, "
                               "engine)`")
+        self.known = dict(recorded_replies(self.path)) if self.path.exists() else {}
 
     def identity(self) -> dict:
-        return self.engine.identity() if self.engine else dict(engine=self.name, file=self.path.name)
-
-    def texts(self, prompts: list) -> list: return list(prompts)
+        if isinstance(self.engine, Engine): return self.engine.identity()
+        return dict(engine=self.name, file=self.path.name)
 
     def ask(self, texts: list, n: int, temperature: float, longest: int, seed: int) -> list:
         keys = [fingerprint([text, n, temperature, longest, seed]) for text in texts]
@@ -399,16 +398,44 @@ class Recorded(Engine):
             raise EngineError(f"{shown(self.path)} holds no reply to {new[0][1][:60]!r} with these settings: "
                               "record it with an engine")
         if new:
+            if not isinstance(self.engine, Engine): self.engine = self.engine()
             said = self.engine.ask(self.engine.texts([text for _, text in new]), n, temperature, longest,
                                    seed)
-            with open(self.path, "a", encoding="utf-8") as file:
-                for (key, _), answers in zip(new, said, strict=True):
-                    self.known[key] = [a.record() for a in answers]
-                    file.write(json.dumps(dict(asked=key, said=self.known[key])) + "\n")
+            self.add({key: [a.record() for a in answers]
+                      for (key, _), answers in zip(new, said, strict=True)})
         return [[SampledAnswer(**record) for record in self.known[key]] for key in keys]
 
+    def add(self, replies: dict):
+        "Keep replies by key, in the file as well."
+        rows = [json.dumps(dict(asked=key, said=said)) + "\n" for key, said in replies.items()]
+        lines = "".join(rows).encode()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab") as file:
+            file.write(gzip.compress(lines, mtime=0) if self.path.suffix == ".gz" else lines)
+        self.known |= replies
+
     def close(self):
-        if self.engine: self.engine.close()
+        if isinstance(self.engine, Engine): self.engine.close()
+
+def recorded_replies(path: Path) -> Iterator[tuple]:
+    "Replies by key in a file; what a crash cut short at its end is taken off."
+    data, good = path.read_bytes(), 0
+    text = b""
+    while path.suffix == ".gz" and good < len(data):   # one member after the other
+        unpack = zlib.decompressobj(31)
+        try: part = unpack.decompress(data[good:])
+        except zlib.error: break
+        if not unpack.eof: break
+        text, good = text + part, len(data) - len(unpack.unused_data)
+    if path.suffix != ".gz": text, good = data, data.rfind(b"\n") + 1
+    if good < len(data): os.truncate(path, good)
+    for number, line in enumerate(text[:text.rfind(b"\n") + 1].splitlines(), 1):
+        try:
+            row = json.loads(line)
+            yield row["asked"], row["said"]
+        except (ValueError, KeyError, TypeError):
+            raise EngineError(f"{shown(path)}, line {number} is no recorded reply: delete "
+                              "the line") from None
 
 # %% ../../nbs/world/engines.ipynb #6feba28a
 def loaded(source: str | Path, **options) -> Transformers:

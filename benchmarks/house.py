@@ -30,6 +30,7 @@ FLOORS = [
     {"training"},
     {"stages"},
     {"harvest"},
+    {"arms"},
 ]
 RUNS_OTHERS = "ablation"       # the stage that may use stages
 AMBIGUOUS = 5                  # public names with more than one meaning: at most so many

@@ -28,11 +28,6 @@ from sandbox import table
 PARTS = "speed distribution quality".split()
 KEYS = """ct2_vs_generate tokens_per_s chi_square_p log_probability
     humaneval humaneval_plus mbpp mbpp_plus""".split()
-# EvalPlus's instruction, and the beginning of the answer that it forces
-CHAT = ("Please provide a self-contained Python script that solves the following problem in a markdown "
-        "code block:\n```\n{prompt}\n```\n")
-BEGIN = ("Below is a Python script with a self-contained function that solves the problem and passes "
-         "corresponding tests:\n```python\n")
 
 
 def scale_model(folder):
@@ -145,20 +140,18 @@ def quality(folder, data, work, out, most):
     from codedpo_nb.running.records import Journal, digest
     from codedpo_nb.statistics import wilson
     from codedpo_nb.world.engines import open_engine
-    from codedpo_nb.world.sampling import extract_code, sample
+    from codedpo_nb.world.instruct import exam_code, exam_texts
+    from codedpo_nb.world.sampling import sample
     lines = []
     with open_engine(folder, "ctranslate2", template=False) as engine, suites.Court() as court:
         talk = engine.tokenizer.__class__.from_pretrained(folder)
         for name, key in (("humaneval+", "humaneval"), ("mbpp+", "mbpp")):
             problems = benchmarks.load(name, data)[:most]
-            turns = [[dict(role="user", content=CHAT.format(prompt=p["prompt"].strip()))] for p in problems]
-            texts = [talk.apply_chat_template(t, tokenize=False, add_generation_prompt=True) + BEGIN
-                     for t in turns]
+            texts = exam_texts(talk, problems)
             with Journal(Path(work)/f"{key}.journal.jsonl", [digest(folder), most]) as journal:
                 said = sample(engine, texts, temperature=0, longest=768, batch=16, purpose=key,
                               journal=journal)
-            codes = [extract_code("```python\n" + row[0].split("\n```")[0] + "\n```", p["entry_point"])
-                     for row, p in zip(said, problems, strict=True)]
+            codes = [exam_code(row[0], p["entry_point"]) for row, p in zip(said, problems, strict=True)]
             truth = suites.ground_truth(problems, court)
             found = suites.judge_plus(problems, codes, court, "solution", truth)
             base, plus = (sum(pair[i] == "pass" for pair in found) for i in (0, 1))

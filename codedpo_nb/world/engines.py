@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..running.records import ArtefactError, digest, fingerprint, no_space, shown
+from ..running.records import ArtefactError, digest, fingerprint, no_space, root, shown
 
 # %% ../../nbs/world/engines.ipynb #f67640fa
 class SampledAnswer(str):
@@ -182,8 +182,11 @@ def told(folder, template: bool=True) -> tuple:
     return tokenizer if template else without_template(tokenizer), ends
 
 def folder_of(source) -> Path:
-    "The folder of a model: itself, or that of a download from the hub."
+    "The folder of a model: itself, one below the repository's root, or that of a download from the hub."
     if Path(source).is_dir(): return Path(source)
+    try: own = root()/source
+    except FileNotFoundError: own = None   # an installation without a repository
+    if own and own.is_dir(): return own
     from huggingface_hub import snapshot_download
     try:
         return Path(snapshot_download(str(source),

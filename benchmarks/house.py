@@ -29,7 +29,7 @@ FLOORS = [
     {"efficiency_suites", "formats"},
     {"training"},
     {"stages"},
-    {"harvest"},
+    {"harvest", "thirteen"},
 ]
 RUNS_OTHERS = "ablation"       # the stage that may use stages
 AMBIGUOUS = 5                  # public names with more than one meaning: at most so many

@@ -29,7 +29,7 @@ FLOORS = [
     {"efficiency_suites", "formats"},
     {"training"},
     {"stages"},
-    {"harvest"},
+    {"harvest", "thirteen"},
     {"arms"},
 ]
 RUNS_OTHERS = "ablation"       # the stage that may use stages

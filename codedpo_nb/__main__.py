@@ -12,6 +12,7 @@ COMMANDS = {
     "codedpo-run --profile smoke": "run the stages of a profile; `--dry-run` tells what would run, and why",
     "python -m codedpo_nb.sandbox check": "what the sandbox enforces on this machine",
     "python -m codedpo_nb.formats --help": "score what another tool generated; check and pack a submission",
+    "python -m codedpo_nb.thirteen --help": "a model's answers to HumanEvalPack in six languages and to MBPP",
     "python -m codedpo_nb parts": "all modules, part by part",
 }
 HOME = Path(__file__).parent

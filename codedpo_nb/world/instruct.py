@@ -79,7 +79,7 @@ def task_request(concepts: Sequence[str], difficulty: str) -> str:
     "What the model goes on with to invent a task (paper, LLM Prompt 2)."
     return TASK_ASKED.format(concepts=", ".join(concepts), difficulty=difficulty)
 
-# %% ../../nbs/world/instruct.ipynb #882454e7
+# %% ../../nbs/world/instruct.ipynb #11132a08
 PLAIN = {"str", "int", "float", "bool", "list", "dict", "tuple", "set", "None", "Optional", "List", "Dict",
          "Tuple", "Set", "Union", "Sequence", "Iterable", "Any"}
 OUTSIDE = re.compile(r"\b(random\w*|files?|director(y|ies)|folders?|url|http|network|database|print(s|ed)?|"
@@ -103,14 +103,14 @@ def plain_header(head: ast.FunctionDef) -> bool:
     return bool(args) and not (head.args.vararg or head.args.kwarg or head.args.kwonlyargs) and named <= PLAIN
 
 def read_task(answer: str) -> dict: # an answer to `task_request`
-    "The task in an answer as `prompt, name, header, words`, or `loss` with one of `LOSSES`."
+    "The task in an answer as `prompt, name, header, words`, or `loss`, one of `LOSSES`, perhaps with `words`."
     head = header_of(answer)
     if head is None: return dict(loss=LOSSES[0])
     if not plain_header(head): return dict(loss=LOSSES[1])
     after = re.search(r"^Exercise:(.*)", answer, re.M | re.S)
     words = re.sub(r"\s+", " ", re.split(r"\n\s*\n|\n(?=#|Concepts:)", after[1])[0]).strip() if after else ""
     if len(words.split()) < 6: return dict(loss=LOSSES[2])
-    if OUTSIDE.search(words): return dict(loss=LOSSES[3])
+    if OUTSIDE.search(words): return dict(loss=LOSSES[3], words=words)
     header = ast.unparse(head).split("\n")[0].removesuffix(":").removeprefix("def ")
     prompt = f"Write a Python function `{header}`.\n\n{words}"
     return dict(prompt=prompt, name=head.name, header=header, words=words)

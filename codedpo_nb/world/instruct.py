@@ -79,7 +79,7 @@ def task_request(concepts: Sequence[str], difficulty: str) -> str:
     "What the model goes on with to invent a task (paper, LLM Prompt 2)."
     return TASK_ASKED.format(concepts=", ".join(concepts), difficulty=difficulty)
 
-# %% ../../nbs/world/instruct.ipynb #11132a08
+# %% ../../nbs/world/instruct.ipynb #683c85d3
 PLAIN = {"str", "int", "float", "bool", "list", "dict", "tuple", "set", "None", "Optional", "List", "Dict",
          "Tuple", "Set", "Union", "Sequence", "Iterable", "Any"}
 OUTSIDE = re.compile(r"\b(random\w*|files?|director(y|ies)|folders?|url|http|network|database|print(s|ed)?|"
@@ -103,7 +103,7 @@ def plain_header(head: ast.FunctionDef) -> bool:
     return bool(args) and not (head.args.vararg or head.args.kwarg or head.args.kwonlyargs) and named <= PLAIN
 
 def read_task(answer: str) -> dict: # an answer to `task_request`
-    "The task in an answer as `prompt, name, header, words`, or `loss`, one of `LOSSES`, perhaps with `words`."
+    "The task in an answer as `prompt, name, header, words`, or why there is none: `loss`, one of `LOSSES`."
     head = header_of(answer)
     if head is None: return dict(loss=LOSSES[0])
     if not plain_header(head): return dict(loss=LOSSES[1])

@@ -24,7 +24,7 @@ setup(
     license="Apache-2.0",
     url=meta["paper_url"],
     packages=find_packages(include=[meta["lib_path"], meta["lib_path"] + ".*"]),
-    package_data={meta["lib_path"]: ["py.typed", "*.pyi"]},
+    package_data={meta["lib_path"]: ["py.typed", "*.pyi", "published.json"]},
     python_requires=">=" + meta["min_python"],
     install_requires=meta["requirements"].split(),
     extras_require=extras,

@@ -26,7 +26,7 @@ FLOORS = [
     {"sandbox"},
     {"pairs", "benchmarks", "world"},
     {"suites", "languages", "leaderboard"},
-    {"efficiency_suites", "formats"},
+    {"efficiency_suites", "formats", "audit", "claims"},
     {"training"},
     {"stages"},
     {"harvest", "thirteen"},

@@ -261,7 +261,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'codedpo_nb.harvest.check': ('harvest.html#check', 'codedpo_nb/harvest.py'),
                                     'codedpo_nb.harvest.claim': ('harvest.html#claim', 'codedpo_nb/harvest.py'),
                                     'codedpo_nb.harvest.fate': ('harvest.html#fate', 'codedpo_nb/harvest.py'),
-                                    'codedpo_nb.harvest.harvest': ('harvest.html#harvest', 'codedpo_nb/harvest.py'),
+                                    'codedpo_nb.harvest.gathered': ('harvest.html#gathered', 'codedpo_nb/harvest.py'),
                                     'codedpo_nb.harvest.head_of': ('harvest.html#head_of', 'codedpo_nb/harvest.py'),
                                     'codedpo_nb.harvest.licence_of': ('harvest.html#licence_of', 'codedpo_nb/harvest.py'),
                                     'codedpo_nb.harvest.main': ('harvest.html#main', 'codedpo_nb/harvest.py'),

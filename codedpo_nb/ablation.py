@@ -30,6 +30,7 @@ from .pairs import as_preference, correctness_pairs
 from .ranking import RANKERS
 from .running.records import Journal, rng, stream
 from .statistics import difference, reading
+from .world.engines import open_engine
 
 # %% ../nbs/07_ablation.ipynb #567c25b7
 STRATEGIES = ("random", "filter with all tests", "number passed", "CodeT", "self-validation", "oracle")
@@ -116,12 +117,13 @@ def train_and_judge(run: tuple, # of `runs`
                     folder: str | Path, # where to save; removed after the answers are judged
                     problems: list[dict], # to answer
                     sft: dict, preference: dict, # as for `train`
+                    engine: str = "transformers", # what computes the answers
                     **answers, # arguments of `eval.generate_and_judge`
 ) -> dict:
     "One finished run: estimate of pass@1 for each problem, and kinds of failure."
-    from codedpo_nb.world import model as models
     train(run[1], pairs, model_path, folder, sft, preference)
-    rows = generate_and_judge(" ".join(map(str, run)), *models.load_model(folder), problems, **answers)
+    with open_engine(folder, engine) as sampler:
+        rows = generate_and_judge(" ".join(map(str, run)), sampler, None, problems, **answers)
     shutil.rmtree(folder)
     return dict(rates=per_problem(rows), kinds=dict(Counter(r["kind"] for r in rows)), answers=len(rows))
 

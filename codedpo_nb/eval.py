@@ -23,7 +23,7 @@ from .problems.extraction import is_message, is_whole
 from .running.records import Journal, stream
 from .statistics import bootstrap, clustered, wilson
 from .world.corpus import reference_solution
-from .world.engines import Transformers
+from .world.engines import Engine, Transformers
 from .world.sampling import sample
 from codedpo_nb.world.tasks import (
     SPLITS,
@@ -94,23 +94,26 @@ def other_data(n: int, # at most so many
 
 # %% ../nbs/06_eval.ipynb #72bc0128
 def generate(name: str, # of the model, for the rows
-             model, tokenizer, # of Hugging Face
+             model, # of Hugging Face, or an engine
+             tokenizer, # the model's; None for an engine
              problems: list[dict], # of one benchmark
              n: int, # answers a problem
              temperature: float=1.0, # 0: greedy
              longest: int=160, # most new tokens
              seed: int=0, journal: Journal | None=None, # for an interrupted run
-             chat: bool=True, # ask in the model's chat template, if it has one?
+             chat: bool=True, # ask in the model's chat template, if it has one? An engine knows itself
 ) -> list[dict]:
     """Answers as rows `model, split, task_id, mode, k, answer, cut`.
 
-    The same for the same model and arguments."""
+    The same for the same model and arguments, where the engine is deterministic. Raises `EngineError`."""
     mode = "sampled" if temperature else "greedy"
     split = problems[0]["benchmark"].removeprefix("scale-") if problems else ""
-    said = sample(Transformers(model, tokenizer, template=chat), [p["prompt"] for p in problems],
-                  n=n, temperature=temperature, longest=longest, seed=seed, journal=journal,
+    asked = model if isinstance(model, Engine) else Transformers(model, tokenizer, template=chat)
+    said = sample(asked, [p["prompt"] for p in problems], n=n, temperature=temperature,
+                  longest=longest, seed=seed, journal=journal,
                   purpose=f"{name} {split} {mode}" + ("" if chat else " plain"))
     def full(a): # where nobody saw the answer end
+        if tokenizer is None: return (a.tokens or 0) >= longest
         return len(tokenizer([a], add_special_tokens=False).input_ids[0]) >= longest
     return [dict(model=name, split=split, task_id=p["task_id"], mode=mode, k=k, answer=str(a),
                  cut=full(a) if a.cut is None else a.cut)

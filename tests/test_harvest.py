@@ -105,6 +105,15 @@ WRONG = {
                         "is a file"),
        "folder of somebody": (lambda t: (write(t/"prompts.jsonl", PROMPTS), (t/"out").mkdir(),
                                          (t/"out/thesis").write_text("x")), [], 2, "something else"),
+    "not text": (lambda t: (t/"prompts.jsonl").write_bytes(b'{"prompt": "\\xff"}\n'), [], 2, "UTF-8"),
+    "line three": (lambda t: (t/"prompts.jsonl").write_text(json.dumps(PROMPTS[0]) + "\n\n[1]\n"), [], 2,
+                   "line 3 is a JSON list"),
+    "name": (lambda t: write(t/"prompts.jsonl", [dict(prompt="x", name="not a name")]), [], 2,
+             "line 1 has 'not a name' as `name`"),
+    "folder of prompts": (lambda t: (t/"prompts.jsonl").mkdir(), [], 2, "is no file"),
+    "below a file": (lambda t: (write(t/"prompts.jsonl", PROMPTS), (t/"out").symlink_to(t/"prompts.jsonl/x")),
+                     [], 2, "below a file"),
+    "patience": (lambda t: write(t/"prompts.jsonl", PROMPTS), ["--patience", "0"], 2, "--patience is 0"),
     "unknown model": (lambda t: write(t/"prompts.jsonl", PROMPTS), ["--model", "other"], 5,
                       "has no model 'other'; it has scale")}
 
@@ -161,3 +170,165 @@ def test_prompts_of_all_shapes(tmp_path):
             dict(prompt="p", name="h", task_id=7)]
     assert [(r["task_id"], r["name"]) for r in read_prompts(write(tmp_path/"p", rows))] == [("prompt-0", "f"),
         ("prompt-1", "g"), ("7", "h")]
+
+
+def alone(tmp_path, *more): # without a server
+    return ["pairs", "--prompts", str(write(tmp_path/"prompts.jsonl", PROMPTS)), "--out", str(tmp_path/"out"),
+            "--n", "2", "--n-tests", "2", "--longest", "8", *more]
+
+
+def sentence(capsys):
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("codedpo: ")]
+    assert len(said) == 1, said
+    return said[0]
+
+
+@pytest.mark.parametrize("engine", ["transformers", "ctranslate2"])
+@pytest.mark.parametrize("kind, words", [
+    ("absent", "There is no folder"), ("file", "is a file: name the folder"),
+    ("no model", "holds no model that can be loaded"), ("torn", "copy or download it again")])
+def test_what_is_no_model_is_one_sentence(tmp_path, capsys, engine, kind, words):
+    if engine == "ctranslate2": pytest.importorskip("ctranslate2")
+    from codedpo_nb.world.model import fresh_model, save_model, train_tokenizer
+    place = tmp_path/"model"
+    if kind == "file": place.write_text("x")
+    if kind == "no model":
+        place.mkdir()
+        (place/"notes").write_text("x")
+    if kind == "torn":
+        tokenizer = train_tokenizer(["def f(x): return x"], 300)
+        save_model(fresh_model(tokenizer, 32, 1), tokenizer, place)
+        weights = place/"model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:3000])
+    assert harvest.main(alone(tmp_path, "--model", str(place), "--engine", engine)) == 5
+    assert words in sentence(capsys)
+
+
+def hub(status, **headers):
+    "A hub that answers every question with one status."
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_): pass
+        def do_GET(self):
+            self.send_response(status)
+            for name, value in headers.items(): self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        do_HEAD = do_GET
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.mark.parametrize("status, headers, words", [
+    (None, {}, "the hub did not give a model of this name"),
+    (401, dict(X_Error_Message="Invalid credentials in Authorization header"), "The hub refuses the token"),
+    (404, dict(X_Error_Code="RepoNotFound"), "is not on the hub, or private"),
+    (403, dict(X_Error_Code="GatedRepo"), "do so on its page")])
+def test_what_a_hub_refuses_is_one_sentence(tmp_path, status, headers, words):
+    server = hub(status, **headers) if status else None
+    address = f"http://127.0.0.1:{server.server_port if server else 9}"
+    done = call(sys.executable, "-m", "codedpo_nb.harvest",
+                *alone(tmp_path, "--model", "some/model", "--engine", "transformers"),
+                HF_ENDPOINT=address, HF_TOKEN="hf_x", HF_HOME=str(tmp_path/"hub"), HF_HUB_OFFLINE="0")
+    if server: server.shutdown(), server.server_close()
+    said = [line for line in done.stderr.splitlines() if line.startswith("codedpo: ")]
+    assert done.returncode == 5 and len(said) == 1 and words in said[0], done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_too_little_memory_is_asked_in_parts_and_said_in_a_sentence(tmp_path, capsys, monkeypatch):
+    import torch
+    from transformers import LlamaForCausalLM
+
+    from codedpo_nb.world import model as models
+    tokenizer = models.train_tokenizer(["def f(x): return x"], 300)
+    models.save_model(models.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"model")
+    generate, room = LlamaForCausalLM.generate, dict(rows=3)
+    def narrow(self, input_ids, **options):
+        if len(input_ids) > room["rows"]: torch.empty(10**15)   # raises as a full machine does
+        return generate(self, input_ids=input_ids, **options)
+    monkeypatch.setattr(LlamaForCausalLM, "generate", narrow)
+    words = alone(tmp_path, "--model", str(tmp_path/"model"), "--engine", "transformers")
+    assert harvest.main(words) == 0
+    room["rows"] = 0
+    assert harvest.main([w if w != str(tmp_path/"out") else str(tmp_path/"other") for w in words]) == 5
+    assert "needs more memory than there is" in sentence(capsys)
+    room["rows"] = 99
+    assert harvest.main([w if w != str(tmp_path/"out") else str(tmp_path/"other") for w in words]) == 0
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_asked_again(tmp_path, capsys, monkeypatch):
+    from codedpo_nb.running.records import Journal
+    write(tmp_path/"prompts.jsonl", PROMPTS)
+    put, left = Journal._put, dict(lines=6)
+    class Full:
+        def write(self, line): raise OSError(28, "No space left on device")
+    def full(self, line):
+        left["lines"] -= 1
+        if left["lines"] < 0: self.file = Full()
+        put(self, line)
+    with serve() as server:
+        monkeypatch.setattr(Journal, "_put", full)
+        with pytest.MonkeyPatch.context() as quiet:
+            quiet.setattr(Full, "close", lambda self: None, raising=False)
+            assert harvest.main(command(tmp_path, server)[3:]) == 4
+        assert "No space left" in sentence(capsys)
+        asked = sum(server.seen.values())
+        assert asked <= 6 + 2 * 2, "no further answers are asked for"
+        monkeypatch.setattr(Journal, "_put", put)
+        assert harvest.main(command(tmp_path, server)[3:]) == 0
+
+
+def test_a_busy_server_is_given_up_on_after_patience_and_gone_on_with(tmp_path, capsys):
+    write(tmp_path/"prompts.jsonl", PROMPTS)
+    with serve() as server:
+        server.plan = {i: "ok" for i in range(5)} | {"always": "429"}
+        assert harvest.main(command(tmp_path, server, "--patience", "1")[3:]) == 5
+        assert "has not answered for 1 seconds" in sentence(capsys)
+        assert sum(server.seen.values()) == 5
+        server.plan = {}
+        assert harvest.main(command(tmp_path, server)[3:]) == 0
+        assert set(server.seen.values()) == {1}, "what was answered is not asked for again"
+
+
+def test_a_wrong_key_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+    write(tmp_path/"prompts.jsonl", PROMPTS)
+    with serve() as server:
+        server.key = "right"
+        assert harvest.main(command(tmp_path, server)[3:]) == 5
+    assert "refuses the key" in sentence(capsys)
+
+
+def test_two_harvests_do_not_share_a_folder(tmp_path):
+    with harvest.alone(tmp_path), pytest.raises(harvest.PathError, match="Another harvest is at work"):
+        with harvest.alone(tmp_path): pass
+    with harvest.alone(tmp_path): pass
+
+
+def test_recorded_replies_give_the_same_pairs_without_the_server(tmp_path):
+    write(tmp_path/"prompts.jsonl", PROMPTS)
+    tape = str(tmp_path/"tape.jsonl")
+    with serve() as server: assert harvest.main(command(tmp_path, server, "--record", tape)[3:]) == 0
+    with open(tape, "a") as file: file.write('{"asked": "torn')   # a killed writer's last line
+    again = command(tmp_path, server, "--engine", "recorded", "--model", tape)[3:]
+    again = [w if w != str(tmp_path/"out") else str(tmp_path/"again") for w in again]
+    at = again.index("--base-url")
+    assert harvest.main(again[:at] + again[at + 2:]) == 0
+    assert (tmp_path/"out/pairs.jsonl").read_bytes() == (tmp_path/"again/pairs.jsonl").read_bytes()
+
+
+def test_prompts_of_a_training_split_repeat_no_exam():
+    from codedpo_nb.problems.record import BenchmarkError
+    from codedpo_nb.training.curation import token_grams
+    if not os.environ.get("CODEDPO_DATA"): pytest.skip("no benchmark data: set CODEDPO_DATA")
+    try: kept, removed = harvest.training_prompts("mbpp")
+    except BenchmarkError as error: pytest.skip(str(error))
+    from codedpo_nb.benchmarks import load
+    exams = {p["entry_point"] for p in load("humaneval")}
+    assert len(kept) + len(removed) == 374 and not exams & {p["name"] for p in kept}
+    assert all(asked_function(p["prompt"]) == p["name"] and "assert" not in p["prompt"] for p in kept)
+    exam = set().union(*(token_grams(p["prompt"] + p["canonical"], 10, False) for p in load("humaneval")))
+    assert not any(token_grams(p["prompt"], 10, False) & exam for p in kept)

@@ -212,17 +212,20 @@ def calm() -> Iterator[None]:
         if old is None: del os.environ["TQDM_DISABLE"]
         else: os.environ["TQDM_DISABLE"] = old
 
+# %% ../../nbs/training/shared.ipynb #3fba7016
+BARE = ("{{ bos_token or '' }}{% for m in messages %}"
+        "{% if loop.previtem is defined and not loop.previtem['content'][-1:].isspace() %}"
+        "{{ '\n' }}{% endif %}{{ m['content'] }}{% endfor %}")   # for a model without a chat template
+
 # %% ../../nbs/training/shared.ipynb #39a44721
 def training_tokenizer(path: str | Path) -> PreTrainedTokenizerBase: # folder or hub name of the model
     """The tokenizer at `path`, with a chat template that ends where answers end.
 
-    That is at the template's own end of a turn, or else at the tokenizer's end token. `ValueError` without a
-    template or an end.
+    That is at the template's own end of a turn, or else at the tokenizer's end token; a model without a
+    template learns from `BARE`. `ValueError` without an end.
     """
     tokenizer = load_tokenizer(path)
-    if not tokenizer.chat_template:
-        raise ValueError(f"{shown(path)} has no chat template: give a tokenizer that has one, such as "
-                         "ChatML's")
+    tokenizer.chat_template = tokenizer.chat_template or BARE
     if not end_tokens(tokenizer):
         raise ValueError(f"{shown(path)} has no token that ends an answer: give its tokenizer an `eos_token`")
     end = "" if turn_end(tokenizer) else " + eos_token"

@@ -39,7 +39,8 @@ from transformers import (
     get_cosine_with_min_lr_schedule_with_warmup,
 )
 
-from ..running.records import ArtefactError, report_progress, shown, stream
+from ..running.records import report_progress, stream
+from .engines import unloadable
 
 # %% ../../nbs/world/model.ipynb #a48ac2f1
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -266,26 +267,23 @@ def device() -> str: return "cuda" if torch.cuda.is_available() else "cpu"
 
 # %% ../../nbs/world/model.ipynb #a1725102
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
-    "The tokenizer of the model at `path`, padding on the left, with a pad token."
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    """The tokenizer of the model at `path`, padding on the left, with a pad token.
+
+    `EngineError` if it cannot be read."""
+    try: tokenizer = AutoTokenizer.from_pretrained(path)
+    except Exception as error: raise unloadable(path, error) from None
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 # folder of a saved model, or name on the Hugging Face hub
 def load_model(path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model (in evaluation mode, on the GPU if there is one) and tokenizer;
+    """Model (in evaluation mode, on the GPU if there is one) and tokenizer.
 
-    `ArtefactError` if they cannot be read."""
-    try:
-        model = AutoModelForCausalLM.from_pretrained(path).eval().to(device())
-        return model, load_tokenizer(path)
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0][:160] or type(error).__name__
-        what = (f"{shown(path)} holds no model that can be loaded" if Path(path).exists()
-                else f"No model named {path} was found")
-        raise ArtefactError(f"{what} ({reason}): give a folder written by `save_pretrained`, a hub name, or "
-                            "run the stage that makes it again") from None
+    `EngineError`, which is an `ArtefactError`, if they cannot be read."""
+    try: model = AutoModelForCausalLM.from_pretrained(path).eval().to(device())
+    except Exception as error: raise unloadable(path, error) from None
+    return model, load_tokenizer(path)
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> None:
     "Save model and tokenizer so that `from_pretrained` loads them."

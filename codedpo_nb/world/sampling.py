@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from ..problems.answers import read_answer, read_tests
 from ..running.records import Journal, progress, stream
-from .engines import Engine, SampledAnswer
+from .engines import Engine, NoMemoryError, SampledAnswer
 
 # %% ../../nbs/world/sampling.ipynb #81b32677
 # what a model wrote; the function asked for, if that is known
@@ -40,6 +40,27 @@ def cut_share(said: list) -> float | None: # lists of answers, as from `sample`
     known = [a.cut for answers in said for a in answers if getattr(a, "cut", None) is not None]
     return sum(known) / len(known) if known else None
 
+# %% ../../nbs/world/sampling.ipynb #acdac8a7
+def each_of(engine, ask, keep, todo, desc): # keep(*one, ask(*one)) for every one in `todo`
+    "Ask for many answers at once, in threads, and keep each when it comes."
+    asked = {}
+    def arrived(done): return done.done() and not done.cancelled() and done.exception() is None
+    try:
+        with ThreadPoolExecutor(engine.concurrency) as threads:
+            asked |= {threads.submit(ask, *one): one for one in todo}
+            try:
+                for done in progress(as_completed(asked), total=len(asked), desc=desc):
+                    answer = done.result()
+                    keep(*asked.pop(done), answer)
+            except BaseException:
+                engine.stop.set()
+                for other in asked: other.cancel()
+                raise
+    except BaseException:
+        for done in filter(arrived, asked): keep(*asked[done], done.result())
+        raise
+    finally: engine.stop.clear()
+
 # %% ../../nbs/world/sampling.ipynb #90c4f7aa
 def in_requests(engine, prompts, n, temperature, longest, seed, purpose, journal):
     "As `sample`, of an engine for which each answer is a request of its own."
@@ -48,26 +69,22 @@ def in_requests(engine, prompts, n, temperature, longest, seed, purpose, journal
         known = journal.get(f"{purpose} {i} {k}") if journal is not None else None
         if known: out[i][k] = SampledAnswer(**known)
         else: todo.append((i, k))
-    with ThreadPoolExecutor(engine.concurrency) as threads:
-        asked = {threads.submit(engine.one, texts[i], temperature, longest, stream(seed, purpose, i, k)): (i,
-            k)
-                 for i, k in todo}
-        problem = None
-        for done in progress(as_completed(asked), total=len(asked), desc=f"sampling {purpose}"):
-            i, k = asked[done]
-            if done.cancelled(): continue
-            if done.exception() is not None:
-                if problem is None:
-                    problem = done.exception()
-                    engine.stop.set()
-                    for other in asked: other.cancel()
-                continue
-            out[i][k] = done.result()
-            if journal is not None: journal.append(f"{purpose} {i} {k}", out[i][k].record())
-    if problem is not None:
-        engine.stop.clear()
-        raise problem
+    def ask(i, k): return engine.one(texts[i], temperature, longest, stream(seed, purpose, i, k))
+    def keep(i, k, answer):
+        out[i][k] = answer
+        if journal is not None: journal.append(f"{purpose} {i} {k}", answer.record())
+    each_of(engine, ask, keep, todo, f"sampling {purpose}")
     return out
+
+# %% ../../nbs/world/sampling.ipynb #1931c5cb
+def ask_in_parts(engine, texts, n, temperature, longest, seed):
+    "As `engine.ask`; in halves where there is too little memory for all texts at once."
+    try: return engine.ask(texts, n, temperature, longest, seed)
+    except NoMemoryError:
+        if len(texts) < 2: raise
+    half = len(texts) // 2
+    return [row for part, some in enumerate((texts[:half], texts[half:]))
+            for row in ask_in_parts(engine, some, n, temperature, longest, stream(seed, "part", part))]
 
 # %% ../../nbs/world/sampling.ipynb #d2dbab7b
 def sample(engine: Engine, prompts: list[str], # requests, without chat template
@@ -89,14 +106,15 @@ def sample(engine: Engine, prompts: list[str], # requests, without chat template
     out = [[None] * n for _ in prompts]
     for b, cells in enumerate(progress(whole, desc=f"sampling {purpose}")):
         said = journal.get(f"{purpose} {b}") if journal is not None else None
+        if said and said.get("batch", batch) != batch: said = None   # these were others
         if engine.shares: cells = [(i, k) for i, _ in cells for k in range(n)]
         if said is None:
             asked = [texts[i] for i, _ in cells[::n if engine.shares else 1]]
-            rows = engine.ask(asked, n if engine.shares else 1, temperature, longest,
-                              stream(seed, purpose, b))
+            rows = ask_in_parts(engine, asked, n if engine.shares else 1, temperature, longest,
+                                stream(seed, purpose, b))
             answers = [a for row in rows for a in row]
             said = dict(answers=answers, cut=[a.cut for a in answers], tokens=[a.tokens for a in answers],
-                        asked=[a.asked for a in answers])
+                        asked=[a.asked for a in answers], batch=batch)
             if journal is not None: journal.append(f"{purpose} {b}", said)
         columns = [said["answers"],
                    *(said.get(c) or itertools.repeat(None) for c in ("cut", "tokens", "asked"))]

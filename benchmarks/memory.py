@@ -7,7 +7,8 @@ The measured peak is the largest resident size that Linux reports for the proces
 less what it was before the model was read, after a
 minute model had been trained to load all libraries. The C library is told to give every freed block above 64
 KiB back, so that resident is what is in use. The
-plan is `codedpo_nb.training.memory.plan`. Rows are as long as the sequence, and every token is learnt.
+plan is `codedpo_nb.running.memory.plan`. Rows are as long as the sequence, and every token is learnt. With
+`half` the products and what is not trained are in bfloat16, as they are on a GPU.
 
 The last line is one JSON object."""
 import os
@@ -23,17 +24,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from codedpo_nb.training import memory
+from codedpo_nb.running import memory
 
-SETTINGS = [dict(hidden=384, layers=4, vocab=2048, tuning=t, checkpointing=c, length=n, batch=b)
-            for t, c, n,
-            b in (("full", False, 256, 4), ("full", True, 256, 4), ("full", False, 64, 2),
-                  ("lora", False, 256, 4), ("lora", True, 256, 4),
-                               ("qlora", False, 256, 4), ("qlora", True, 256, 4))] + [
-            dict(hidden=256, layers=6, vocab=20000, tuning=t, checkpointing=c, length=512, batch=1) for t,
-            c in (("full", False), ("lora", True), ("qlora", True))] + [
-            dict(hidden=512, layers=8, vocab=2048, tuning="full", checkpointing=False, length=128, batch=2),
-            dict(hidden=512, layers=3, vocab=4096, tuning="lora", checkpointing=False, length=1024, batch=1)]
+SMALL = dict(hidden=384, layers=4, vocab=2048, length=256, batch=4)
+WIDE = dict(hidden=256, layers=6, vocab=20000, length=512, batch=1)
+BOTH = [(tuning, checkpointing) for tuning in ("full", "lora", "qlora") for checkpointing in (False, True)]
+SOME = [("full", False), ("lora", True), ("qlora", True)]
+SETTINGS = [
+    *(dict(SMALL, tuning=t, checkpointing=c) for t, c in BOTH),
+    dict(SMALL, tuning="full", checkpointing=False, length=64, batch=2),
+    *(dict(WIDE, tuning=t, checkpointing=c) for t, c in SOME),
+    dict(hidden=512, layers=8, vocab=2048, tuning="full", checkpointing=False, length=128, batch=2),
+    dict(hidden=512, layers=3, vocab=4096, tuning="lora", checkpointing=False, length=1024, batch=1),
+    *(dict(SMALL, tuning=t, checkpointing=c, half=True) for t, c in BOTH),
+    *(dict(WIDE, hidden=512, tuning=t, checkpointing=c, half=True) for t, c in SOME)]
 
 
 def resident(field="VmRSS"):
@@ -53,51 +57,65 @@ def model(hidden, layers, vocab, folder):
     Qwen2ForCausalLM(config).save_pretrained(folder)
     return config
 
-def train(folder, path, tokenizer, vocab, tuning, checkpointing, length, batch):
-    "Three steps on random tokens, with the trainer of `fit_sft`."
+def train(folder, path, tokenizer, vocab, tuning, checkpointing, length, batch, half=False, steps=3):
+    """Steps on random tokens, with the trainer of `fit_sft`; with `half` in bfloat16 as on a GPU.
+
+    Returns the largest resident size before the first step, in bytes."""
     import torch
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     from codedpo_nb.training import shared
     from codedpo_nb.world.model import quiet_trainer
-    ids = torch.randint(3, vocab, (3 * batch, length), generator=torch.Generator().manual_seed(0)).tolist()
+    chance = torch.Generator().manual_seed(0)
+    ids = torch.randint(3, vocab, (steps * batch, length), generator=chance).tolist()
     settings = shared.Settings(lr=1e-4, epochs=1, batch=batch, longest=length)
-    how = shared.trainer_arguments(folder, 3 * batch, settings) | dict(eval_strategy="no", save_strategy="no",
-        eval_on_start=False, load_best_model_at_end=False,
-                                                                                                             activation_checkpointing=checkpointing)  # noqa: E501
+    how = shared.trainer_arguments(folder, steps * batch, settings) | dict(
+        eval_strategy="no", save_strategy="no", eval_on_start=False, load_best_model_at_end=False,
+        activation_checkpointing=checkpointing, bf16=half)
+    adapted = shared.adapter(tuning)
+    if half and tuning != "full": how |= dict(model_init_kwargs=dict(dtype="bfloat16"))
+    if half and tuning == "qlora": adapted["quantization_config"].bnb_4bit_compute_dtype = torch.bfloat16
     with shared.calm():
         trainer = SFTTrainer(str(path), SFTConfig(**how),
                              train_dataset=Dataset.from_dict(dict(input_ids=ids, labels=ids)),
                              processing_class=tokenizer,
-                             **shared.adapter(tuning))
+                             **adapted)
         # else a few of them keep the whole file mapped
         for weight in trainer.model.parameters(): weight.data = weight.data.clone()
+        loading = resident("VmHWM")
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
         shared.plain_head(shared.exact(quiet_trainer(trainer))).train()
+        return loading
 
-def measure(hidden, layers, vocab, **how):
-    "Measured and planned bytes of one setting; called in a process of its own."
-    import torch
+def peak(path, how, vocab=300):
+    """Resident bytes: with all libraries loaded, and the most while the model in `path` is read and trained.
 
+    Called in a process of its own."""
     from codedpo_nb.training import shared
     from codedpo_nb.world.model import train_tokenizer
-    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, shared.calm():
         folder, tokenizer = Path(folder), train_tokenizer(["a b c"], 300)
-        config = model(hidden, layers, vocab, folder/"model")
         model(64, 1, vocab, folder/"minute")
         train(folder/"w", folder/"minute", tokenizer, vocab, **how | dict(length=16, batch=1))
         before = resident()
-        train(folder/"w", folder/"model", tokenizer, vocab, **how)
-        return dict(measured=resident("VmHWM") - before, **memory.plan(config.to_dict(), gpu=False, **how))
+        loading = train(folder/"w", path, tokenizer, vocab, **how)
+        return dict(libraries=before, loading=loading, training=resident("VmHWM"))
 
-def child(setting):
-    "`measure` in a fresh process."
+def measure(hidden, layers, vocab, **how):
+    "Measured and planned bytes of one setting; called in a process of its own."
+    with tempfile.TemporaryDirectory() as folder:
+        config = model(hidden, layers, vocab, folder)
+        found = peak(folder, how, vocab)
+        return dict(measured=found["training"] - found["libraries"],
+                    **memory.plan(config.to_dict(), gpu=False, **how))
+
+def child(setting, call="measure", threads=1):
+    "`measure`, or another function of this file, in a fresh process."
     code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import json, memory as m; "
-            f"print(json.dumps(m.measure(**{setting!r})))")
+            f"print(json.dumps(m.{call}(**{setting!r})))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env=os.environ | dict(MALLOC_MMAP_THRESHOLD_="65536", OMP_NUM_THREADS="1"))
+                          env=os.environ | dict(MALLOC_MMAP_THRESHOLD_="65536", OMP_NUM_THREADS=str(threads)))
     if done.returncode: raise RuntimeError(done.stderr[-2000:])
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -108,7 +126,7 @@ def main():
     for setting in SETTINGS[::5] if parser.parse_args().quick else SETTINGS:
         found = child(setting)
         planned = sum(found[part] for part in memory.PARTS)
-        rows.append(setting
+        rows.append(dict(half=False) | setting
                     | dict(measured=found["measured"] / 1e6, planned=planned / 1e6,
                            ratio=planned / found["measured"],
                                    **{part: found[part] / 1e6 for part in memory.PARTS if part != "context"}))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from codedpo_nb.training import memory
+from codedpo_nb.running import memory
 
 SMALL = dict(vocab_size=300, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4)
 CONFIGS = [LlamaConfig(**SMALL, num_key_value_heads=4, tie_word_embeddings=True),
@@ -108,7 +108,7 @@ def test_plan_is_within_a_tenth_of_a_measured_peak():
 
 
 def test_import_is_light():
-    code = "import sys; import codedpo_nb.training.memory; print(*sorted(sys.modules))"
+    code = "import sys; import codedpo_nb.running.memory; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent,
                             capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "matplotlib", "numpy"} & set(loaded)

@@ -52,7 +52,7 @@ from codedpo_nb.running.records import (
 )
 from ..statistics import bootstrap
 from .chat import BROKEN, blank, broken, echoed
-from .memory import KEPT_VOCABULARY
+from ..running.memory import KEPT_VOCABULARY
 from codedpo_nb.world.model import (
     answer_logits,
     control_texts,

@@ -8,8 +8,8 @@ __all__ = ['QWEN', 'KEPT_VOCABULARY', 'PARTS', 'shape', 'weights', 'adapter_weig
 
 # %% ../../nbs/running/memory.ipynb #787aee45
 def shape(config) -> dict: # a transformers configuration, or its dict
-    """Widths of a decoder: layers, hidden, ffn, heads, q, kv, vocab; whether embeddings are tied, attention has
-    biases and the feed-forward part a gate; norms a block, and whether the last layer has a bias."""
+    """Widths of a decoder: layers, hidden, ffn, heads, q, kv, vocab; whether embeddings are tied, attention
+    has biases and the feed-forward part a gate; norms a block, and whether the last layer has a bias."""
     get = config.get if isinstance(config, dict) else lambda name, default=None: getattr(config, name, default)  # noqa: E501
     missing = [k
                for k in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads",
@@ -58,7 +58,8 @@ def remembered(s: dict, rank: int = 0, # of the adapter; 0: all weights are trai
     thin = rank * len(matrices(s))
     return {"norms: input and normalised": 2 * norm, "inputs of q, k, v and of gate, up": 2 * h,
             "q, k, v and attention's output": 2 * q + 2 * kv + s["heads"],
-            "gate, its activation, up, their product": (4 if s["gated"] else 2) * f, "inside the adapter": thin}
+            "gate, its activation, up, their product": (4 if s["gated"] else 2) * f,
+            "inside the adapter": thin}
 
 # %% ../../nbs/running/memory.ipynb #5c0de13a
 KEPT_VOCABULARY = 4096  # largest vocabulary whose logits are kept
@@ -129,9 +130,8 @@ def plan(config, # a transformers configuration, or its dict
          half: bool | None = None) -> dict[str, int]: # compute in bfloat16; None: on a GPU
     """Bytes of a training step by part, at its worst moment.
 
-    AdamW in float32; padded to `length`, without gradient accumulation. DPO with references computed before has
-    twice as many sequences a step as pairs. On a processor no context of CUDA is counted, and no tiles of
-    Triton."""
+    AdamW in float32; padded to `length`, without gradient accumulation. DPO with references computed before
+    has twice as many sequences a step as pairs."""
     if tuning not in ("full", "lora", "qlora"):
         raise ValueError(f"tuning = {tuning!r} is unknown: use one of full, lora, qlora")
     s, size, tokens = shape(config), 2 if (gpu if half is None else half) else 4, length * batch

@@ -236,7 +236,9 @@ def check_profile(values: dict[str, tuple], # of `load_profile`
     default."""
     known = {name for stage in stages for name in stage.params}
     for name, (value, where) in values.items():
-        if name not in known | {"profile"} | ({"seeds"} if "seed" in known else set()):
+        if name == "costs" and not isinstance(value, dict):
+            raise BadInput(f"{where}: costs is {brief(value)}, but it has to be a mapping, as in profiles/")
+        if name not in known | {"profile", "costs"} | ({"seeds"} if "seed" in known else set()):
             near = did_you_mean(name, known) or f"; known are {', '.join(sorted(known))}"
             raise BadInput(f"{where}: no notebook has a parameter {brief(name)}{near}")
         for stage in stages:
@@ -388,6 +390,7 @@ class Plan:
     seeds: list = field(default_factory=list) # of a profile that stands for several runs
     overrides: list = field(default_factory=list) # `name=value` texts that were set beside the profile
     asked: str = "" # the profile that was asked for, without what was set
+    costs: dict = field(default_factory=dict) # what an estimate needs to know beside the parameters
 
     @property
     def dir(self) -> Path:
@@ -490,9 +493,10 @@ def make_plan(
                            "digits, '_', "
                            "'-' and '.', beginning with a letter or digit")
     if given: name = override_name(name, {key: value for key, (value, _) in given.items()})
-    plain = {key: value for key, (value, _) in values.items() if key != "seeds"} | dict(profile=name)
+    plain = {key: value for key, (value, _) in values.items() if key not in ("seeds", "costs")}
     asked = str(path.absolute()) if profile.endswith((".yaml", ".yml")) else profile
-    return Plan(name, base, stages, plain, seeds, overrides, asked)
+    costs = values.get("costs", ({}, ""))[0]
+    return Plan(name, base, stages, plain | dict(profile=name), seeds, overrides, asked, costs)
 
 # %% ../../nbs/running/plan.ipynb #05d8e284
 def why_run(plan: Plan, stage: Stage) -> str:

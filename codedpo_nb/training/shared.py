@@ -40,6 +40,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from ..running.memory import KEPT_VOCABULARY
 from codedpo_nb.running.records import (
     ArtefactError,
     DiskFullError,
@@ -52,7 +53,6 @@ from codedpo_nb.running.records import (
 )
 from ..statistics import bootstrap
 from .chat import BROKEN, blank, broken, echoed
-from ..running.memory import KEPT_VOCABULARY
 from codedpo_nb.world.model import (
     answer_logits,
     control_texts,

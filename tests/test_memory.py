@@ -1,12 +1,22 @@
 """The planner's counts against real models: weights, adapters and what autograd keeps; and its plan against a
 measured peak."""
+import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PhiConfig,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Starcoder2Config,
+)
 
 from codedpo_nb.running import memory
 
@@ -28,6 +38,33 @@ def test_weights_are_those_of_the_model(config):
     blocks = [m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and name != "lm_head"]
     assert memory.weights(s)["linear"] == sum(m.weight.numel() for m in blocks)
     assert memory.shape(config.to_dict()) == s
+
+
+@pytest.mark.parametrize("config", [
+    PhiConfig(**SMALL, num_key_value_heads=4),
+    Starcoder2Config(**SMALL, num_key_value_heads=2, tie_word_embeddings=True)], ids=lambda c: c.model_type)
+def test_weights_of_models_without_a_gate(config):
+    model, s = AutoModelForCausalLM.from_config(config), memory.shape(config.to_dict())
+    assert sum(memory.weights(s).values()) == sum(p.numel() for p in model.parameters())
+    assert "gate" not in memory.matrices(s) and sum(memory.remembered(s).values()) > 0
+
+
+def test_half_needs_less_and_a_card_more_than_a_processor():
+    total = lambda *args, **how: sum(memory.plan(memory.QWEN, 1024, 1, *args, **how).values())
+    for tuning in ("full", "lora", "qlora"):
+        assert total(tuning, gpu=False, half=True) < total(tuning, gpu=False)
+        assert memory.plan(memory.QWEN, 1024, 1, tuning, gpu=False)["context"] == 0
+    kept, again = (memory.plan(memory.QWEN, 1024, 1, "full", checkpointing=c, gpu=False, half=True)
+                   for c in (False, True))
+    linear = 2 * memory.weights(memory.shape(memory.QWEN))["linear"]
+    assert kept["activations"] - again["activations"] > linear, "the copies in bfloat16"
+
+
+def test_a_shared_plan_is_a_share_and_one_block_whole():
+    whole = memory.plan(memory.QWEN, 1024, 2, "full")
+    part = memory.sharded(whole, memory.QWEN, 8)
+    assert part["optimizer"] == whole["optimizer"] // 8 and part["last layer"] == whole["last layer"]
+    assert part["weights"] == whole["weights"] // 8 + whole["weights"] // 28
 
 
 def test_adapter_is_that_of_peft():
@@ -97,14 +134,45 @@ def test_parts_are_complete_and_unknown_settings_refused():
         memory.plan({k: v for k, v in memory.QWEN.items() if k != "intermediate_size"}, 512)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the measured peak is read from "
-                    "Linux' /proc, which this system lacks")
-def test_plan_is_within_a_tenth_of_a_measured_peak():
-    sys.path.insert(0, str(Path(__file__).parent.parent/"benchmarks"))
-    import importlib
+BENCHMARKS = Path(__file__).parent.parent/"benchmarks"
+MEASURES = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the measured peak is read "
+                              "from Linux' /proc, which this system lacks")
+
+
+@MEASURES
+@pytest.mark.parametrize("half", [False, True])
+def test_plan_is_within_a_tenth_of_a_measured_peak(half, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
     found = importlib.import_module("memory").child(dict(hidden=384, layers=4, vocab=2048, tuning="full",
-                                                         checkpointing=False, length=64, batch=2))
+                                                         checkpointing=False, length=64, batch=2, half=half))
     assert sum(found[part] for part in memory.PARTS) == pytest.approx(found["measured"], rel=.1)
+
+
+@MEASURES
+@pytest.mark.long
+def test_a_model_in_a_folder_is_measured_beside_its_plan(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    importlib.import_module("memory").model(256, 4, 8000, tmp_path)
+    done = real("--model", tmp_path, "--length", 64, "--steps", 1, "--tunings", "lora", "--threads", 1)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    [row] = found["rows"]
+    assert row["training_mb"] - row["libraries_mb"] == pytest.approx(row["used_mb"], abs=.2)
+    assert row["error_percent"] == pytest.approx(100 * (row["planned_mb"] / row["used_mb"] - 1), abs=.2)
+    assert abs(row["error_percent"]) < 25 and row["fits"] and row["libraries_mb"] > 100
+
+
+def real(*words):
+    "Run benchmarks/memory_real.py."
+    command = [sys.executable, BENCHMARKS/"memory_real.py", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS.parent)
+
+
+def test_a_folder_that_is_no_model_is_one_sentence(tmp_path):
+    done = real("--model", tmp_path)
+    assert done.returncode == 1 and "is no folder of a model" in done.stderr and done.stderr.count("\n") == 1
+    (tmp_path/"config.json").write_text("{}")
+    assert "lacks num_hidden_layers" in real("--model", tmp_path).stderr
 
 
 def test_import_is_light():

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OPERATIONS', 'Machine', 'Rate', 'Rates', 'load_rates', 'machine_called', 'operations', 'Work', 'best_rate',
-           'estimate', 'preference_tokens', 'profile_work', 'report', 'profile_report']
+           'estimate', 'preference_tokens', 'profile_work', 'cost_table', 'profile_report']
 
 # %% ../../nbs/running/costs.ipynb #342a99e9
 import json
@@ -234,7 +234,7 @@ def profile_work(values: dict, # parameters of all stages together
             Work("judging answers", "judge", costs["answers"] * len(costs["models"]), **cores)]
 
 # %% ../../nbs/running/costs.ipynb #a8106545
-def report(rows: Iterable[dict]) -> str: # of `estimate`
+def cost_table(rows: Iterable[dict]) -> str: # of `estimate`
     "Steps with hours, memory and dollars as a table in plain text, their sum, and what the speeds rest on."
     rows, notes = list(rows), {}
     for row in rows: notes.setdefault(row["basis"], len(notes) + 1)
@@ -256,5 +256,5 @@ def profile_report(values: dict, costs: dict, rates: Rates) -> str: # as of `pro
     for machine, price in costs["machines"].items():
         work = profile_work(values, costs, machine, price, rates)
         at = f"at {price} $ an hour and device, and {costs['core_price']} $ a core"
-        said.append(f"On {costs['devices']} x {machine}, {at}:\n" + report(estimate(w, rates) for w in work))
+        said.append(f"On {costs['devices']} x {machine}, {at}:\n" + cost_table(estimate(w, rates) for w in work))
     return "\n\n".join(said)

@@ -153,7 +153,7 @@ def test_plan_is_within_a_tenth_of_a_measured_peak(half, monkeypatch):
 def test_a_model_in_a_folder_is_measured_beside_its_plan(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     importlib.import_module("memory").model(256, 4, 8000, tmp_path)
-    done = real("--model", tmp_path, "--length", 64, "--steps", 1, "--tunings", "lora", "--threads", 1)
+    done = real("--model", tmp_path, "--length", 512, "--steps", 1, "--tunings", "lora", "--threads", 1)
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     [row] = found["rows"]

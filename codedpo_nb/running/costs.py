@@ -256,5 +256,6 @@ def profile_report(values: dict, costs: dict, rates: Rates) -> str: # as of `pro
     for machine, price in costs["machines"].items():
         work = profile_work(values, costs, machine, price, rates)
         at = f"at {price} $ an hour and device, and {costs['core_price']} $ a core"
-        said.append(f"On {costs['devices']} x {machine}, {at}:\n" + cost_table(estimate(w, rates) for w in work))
+        table = cost_table(estimate(step, rates) for step in work)
+        said.append(f"On {costs['devices']} x {machine}, {at}:\n{table}")
     return "\n\n".join(said)

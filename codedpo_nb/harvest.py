@@ -154,20 +154,23 @@ def verify_prompts(prompts: list[dict], # rows `task_id, prompt, name`
                    temperature: float=0.8, longest: int=512, seed: int=0, # most new tokens an answer
                    rank: Callable=self_validation, batch: int=64,
                    folder: str | Path | None=None, # for the journals
-                   workers: int | None=None) -> list[dict]:
+                   workers: int | None=None,
+                   tester: Engine | None=None, # who writes the tests, if it is another
+                   longest_tests: int | None=None) -> list[dict]: # most new tokens of an answer with tests
     """Solutions, tests, pass matrix and scores of every prompt: the rows plus `solutions, tests, matrix,
     verdicts, code_scores, test_scores, cut, tokens, asked`. Raises what the engine and the sandbox raise."""
     key = dict(prompts=fingerprint(prompts), n=n, n_tests=n_tests, temperature=temperature, longest=longest,
                seed=seed, **engine.identity())
+    if tester or longest_tests: key |= dict(tester=(tester or engine).identity(), longest_tests=longest_tests)
     def journal(name): return Journal(Path(folder)/f"{name}.journal.jsonl", key) if folder else None
-    def ask(words, count, purpose):
+    def ask(who, words, count, purpose, most):
         kept = journal(purpose)
-        try:
-            return sample(engine, asks(prompts, words), count, temperature, longest, seed, purpose, batch,
-                          kept)
+        try: return sample(who, asks(prompts, words), count, temperature, most, seed, purpose, batch, kept)
         finally:
             if kept: kept.close()
-    solutions, tests = ask(SOLVE, n, "solutions"), ask(TEST, -(-13 * n_tests // (10 * EACH_TIME)), "tests")
+    solutions = ask(engine, SOLVE, n, "solutions", longest)
+    tests = ask(tester or engine, TEST, -(-13 * n_tests // (10 * EACH_TIME)), "tests",
+                longest_tests or longest)
     programs = [[extract_code(a, p["name"]) for a in said] for said,
                 p in zip(solutions, prompts, strict=True)]
     checks = [distinct_tests([t for a in said for t in extract_tests(a, None, p["name"])], p["name"], n_tests)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FIRST_PAUSE', 'MAKERS', 'ENGINES', 'SampledAnswer', 'EngineError', 'Engine', 'NoMemoryError', 'unloadable',
-           'explained', 'name_of', 'Transformers', 'CTranslate2', 'told', 'folder_of', 'name_tokens', 'converter_of',
-           'inputs_of', 'converted', 'OpenAI', 'retry_after', 'VLLM', 'Recorded', 'recorded_replies', 'loaded',
-           'open_engine']
+           'explained', 'name_of', 'stopping', 'Transformers', 'CTranslate2', 'common_start', 'told', 'folder_of',
+           'name_tokens', 'converter_of', 'inputs_of', 'converted', 'OpenAI', 'retry_after', 'VLLM', 'Recorded',
+           'recorded_replies', 'loaded', 'open_engine']
 
 # %% ../../nbs/world/engines.ipynb #fb2cfc89
 import gzip
@@ -168,23 +168,39 @@ def room(most: int | None, asked: list, longest: int, source) -> int: # of `posi
     return min(longest, most - width)
 
 # %% ../../nbs/world/engines.ipynb #522f5439
+def stopping(tokenizer, stop: str) -> list[int]:
+    "Ids of all tokens in which a text occurs; none for an empty text."
+    if not stop: return []
+    ids = sorted(tokenizer.get_vocab().values())
+    texts = tokenizer.batch_decode([[i] for i in ids])
+    return [i for i, text in zip(ids, texts, strict=True) if stop in text]
+
 class Transformers(Engine):
-    "A loaded model of transformers and its tokenizer; `template=False` asks with the bare prompt."
+    """A loaded model of transformers and its tokenizer; `template=False` asks with the bare prompt.
+
+    Answers begin with the words `begin` and end at a token in which `stop` occurs, as a code block does; both
+    stand in the answer."""
     name = "transformers"
 
-    def __init__(self, model, tokenizer, source: str="", template: bool=True, folder: Path | None=None):
+    def __init__(self, model, tokenizer, source: str="", template: bool=True, folder: Path | None=None,
+                 begin: str="", stop: str=""):
         self.model, self.tokenizer, self.source, self.folder = model, tokenizer, source, folder
+        self.begin, self.stop, self.stops = begin, stop, stopping(tokenizer, stop)
         if not template:
             from codedpo_nb.world.model import without_template
             self.tokenizer = without_template(tokenizer)
 
     def identity(self) -> dict:
         known = dict(weights=fingerprint(inputs_of(self.folder))) if self.folder else {}
-        return dict(engine=self.name, model=name_of(self.source)) | known
+        return dict(engine=self.name, model=name_of(self.source)) | known | self.frame()
+
+    def frame(self) -> dict:
+        "What every answer begins with and ends at, if there is such a thing."
+        return {k: v for k, v in dict(begin=self.begin, stop=self.stop).items() if v}
 
     def texts(self, prompts: list) -> list:
         from codedpo_nb.world.model import chat
-        return [chat(self.tokenizer, p) for p in prompts]
+        return [chat(self.tokenizer, p) + self.begin for p in prompts]
 
     def lengths(self, texts: list) -> list:
         from codedpo_nb.world.model import token_ids
@@ -200,7 +216,7 @@ class Transformers(Engine):
         from transformers import GenerationConfig
 
         from codedpo_nb.world.model import model_ends, token_ids
-        ends = model_ends(self.model, self.tokenizer)
+        ends = [*model_ends(self.model, self.tokenizer), *self.stops]
         pad = next(i for i in (self.tokenizer.pad_token_id, *ends, 0) if i is not None)
         asked = [ids or [pad] for ids in token_ids(self.tokenizer, texts)]   # nothing is no beginning
         width = max(map(len, asked))
@@ -219,8 +235,13 @@ class Transformers(Engine):
         stop = [next((k for k, i in enumerate(ids) if i in ends), None) for ids in said]
         texts = self.tokenizer.batch_decode([ids[:k] for ids, k in zip(said, stop, strict=True)],
                                             skip_special_tokens=True)
-        return [SampledAnswer(text, k is None, longest if k is None else k + 1, len(row))
-                for text, k, row in zip(texts, stop, asked, strict=True)]
+        return [self.answer(text, None if k is None else ids[k], longest if k is None else k + 1, len(row))
+                for text, ids, k, row in zip(texts, said, stop, asked, strict=True)]
+
+    def answer(self, text: str, end: int | None, tokens: int, asked: int) -> SampledAnswer:
+        "An answer that ended with the token `end`; None: at the limit."
+        if end in self.stops: text += self.tokenizer.decode([end]).partition(self.stop)[0] + self.stop
+        return SampledAnswer(self.begin + text, end is None, tokens, asked)
 
 # %% ../../nbs/world/engines.ipynb #b3fd5c39
 class CTranslate2(Engine):
@@ -228,7 +249,8 @@ class CTranslate2(Engine):
     float32 or another that the processor knows. Raises `EngineError` where it cannot be converted."""
     name, shares = "ctranslate2", True
 
-    def __init__(self, source, kind: str="int8", threads: int=0, home=None, template: bool=True):
+    def __init__(self, source, kind: str="int8", threads: int=0, home=None, template: bool=True,
+                 begin: str="", stop: str=""):
         os.environ.setdefault("CT2_USE_MKL", "0")   # MKL is made for other processors than AMD's
         try:
             import ctranslate2
@@ -237,6 +259,7 @@ class CTranslate2(Engine):
                                               "engine `transformers`") from None
         self.source, self.kind, folder = source, kind, folder_of(source)
         self.tokenizer, self.ends = told(folder, template)
+        self.begin, self.stop, self.stops = begin, stop, stopping(self.tokenizer, stop)
         self.folder = converted(folder, kind, home)
         kinds = ctranslate2.get_supported_compute_types("cpu")
         try:
@@ -251,8 +274,9 @@ class CTranslate2(Engine):
 
     def identity(self) -> dict:
         return dict(engine=self.name, model=name_of(self.source), numbers=self.kind,
-                    weights=self.folder.name)
+                    weights=self.folder.name) | self.frame()
     texts, lengths = Transformers.texts, Transformers.lengths
+    frame, answer = Transformers.frame, Transformers.answer
 
     def ask(self, texts: list, n: int, temperature: float, longest: int, seed: int) -> list:
         import ctranslate2
@@ -263,11 +287,11 @@ class CTranslate2(Engine):
                  for ids in token_ids(self.tokenizer, texts)]
         longest = room(self.most, asked, longest, self.source)
         ctranslate2.set_random_seed(seed % 2**31)
-        draws = n if temperature > 0 else 1
+        draws, shared = n if temperature > 0 else 1, common_start(asked)
         try:
             found = self.generator.generate_batch(
-                asked, max_length=longest, num_hypotheses=draws, end_token=self.ends or None,
-                return_end_token=True,
+                [row[len(shared):] for row in asked], static_prompt=shared or None, max_length=longest,
+                num_hypotheses=draws, end_token=[*self.ends, *self.stops] or None, return_end_token=True,
                 sampling_topk=0 if temperature > 0 else 1, sampling_temperature=temperature or 1.0,
                 include_prompt_in_result=False)
         except (RuntimeError, MemoryError) as error: raise explained(error, self.source) from None
@@ -278,11 +302,16 @@ class CTranslate2(Engine):
         return out
 
     def said(self, ids, asked):
-        ended = bool(ids) and ids[-1] in self.ends
-        text = self.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
-        return SampledAnswer(text, not ended, len(ids), asked)
+        end = next((i for i in ids[-1:] if i in self.ends or i in self.stops), None)
+        text = self.tokenizer.decode(ids if end is None else ids[:-1], skip_special_tokens=True)
+        return self.answer(text, end, len(ids), asked)
 
     def close(self): self.generator.unload_model()
+
+def common_start(rows: list, least: int=32) -> list:
+    "The tokens with which all rows begin, computed once; none where they are fewer than `least`."
+    found = os.path.commonprefix([row[:-1] for row in rows])
+    return found if len(rows) > 1 and len(found) >= least else []
 
 def told(folder, template: bool=True) -> tuple:
     "The tokenizer of the model in a folder, and the ids of the tokens that end its answers."
@@ -457,7 +486,7 @@ class VLLM(Engine):
     "The model in a folder, or of that name on the hub, in vLLM on a GPU; `options` go to `vllm.LLM`."
     name, shares = "vllm", True
 
-    def __init__(self, source, template: bool=True, **options):
+    def __init__(self, source, template: bool=True, begin: str="", stop: str="", **options):
         try:
             import vllm
         except ImportError:
@@ -466,27 +495,28 @@ class VLLM(Engine):
                                               "another engine") from None
         self.source, self.folder = source, folder_of(source)
         self.tokenizer, self.ends = told(self.folder, template)
+        self.begin, self.stop, self.stops = begin, stop, stopping(self.tokenizer, stop)
         self.vllm = vllm
         try: self.llm = vllm.LLM(model=str(self.folder), **options)
         except (RuntimeError, MemoryError, ValueError) as error: raise explained(error, source) from error
 
     def identity(self) -> dict:
         return dict(engine=self.name, model=name_of(self.source), version=self.vllm.__version__,
-                    weights=fingerprint(inputs_of(self.folder)))
+                    weights=fingerprint(inputs_of(self.folder))) | self.frame()
     texts, lengths = Transformers.texts, Transformers.lengths
+    frame, answer = Transformers.frame, Transformers.answer
 
     def ask(self, texts: list, n: int, temperature: float, longest: int, seed: int) -> list:
         from codedpo_nb.world.model import token_ids
         settings = self.vllm.SamplingParams(n=n, temperature=temperature, max_tokens=longest,
                                             seed=seed % 2**31,
-                                            stop_token_ids=self.ends, top_k=-1, top_p=1.0)
+                                            stop_token_ids=[*self.ends, *self.stops], top_k=-1, top_p=1.0)
         rows = [dict(prompt_token_ids=ids) for ids in token_ids(self.tokenizer, texts)]
         try: found = self.llm.generate(rows, settings, use_tqdm=False)
         except (RuntimeError, MemoryError, ValueError) as error:
             raise explained(error, self.source) from error
-        return [
-            [SampledAnswer(o.text, o.finish_reason == "length", len(o.token_ids),
-                           len(row["prompt_token_ids"]))
+        def end(o): return None if o.finish_reason == "length" else o.stop_reason or -1
+        return [[self.answer(o.text, end(o), len(o.token_ids), len(row["prompt_token_ids"]))
                  for o in result.outputs] for row, result in zip(rows, found, strict=True)]
 
 # %% ../../nbs/world/engines.ipynb #8f576354

@@ -59,7 +59,7 @@ def zygote():
 
 
 def verdicts(zygote, source, tests, steps):
-    job = dict(kind="test", source=source, items=tests, todo=list(range(len(tests))), limit=0.5, wall=1.0,
+    job = dict(kind="test", source=source, items=tests, todo=list(range(len(tests))), limit=0.5, wall=3.0,
                memory=256, timeouts=3)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server, "together", steps)

@@ -515,7 +515,8 @@ class VLLM(Engine):
         try: found = self.llm.generate(rows, settings, use_tqdm=False)
         except (RuntimeError, MemoryError, ValueError) as error:
             raise explained(error, self.source) from error
-        def end(o): return None if o.finish_reason == "length" else o.stop_reason or -1
+        def end(o): # a number where a token stopped it, nothing at the model's own end
+            return None if o.finish_reason == "length" else getattr(o, "stop_reason", None) or -1
         return [[self.answer(o.text, end(o), len(o.token_ids), len(row["prompt_token_ids"]))
                  for o in result.outputs] for row, result in zip(rows, found, strict=True)]
 

@@ -23,7 +23,8 @@ STAGES = [stage.path for stage in plan.find_stages(ROOT/"nbs")]
 META = configparser.ConfigParser(delimiters=["="])
 META.read(ROOT/"settings.ini")
 META = META["DEFAULT"]
-TORCH = {"arms", "dpo", "sft", "ablation", "world.model", "world.sampling", "training.multitask", "training.shared"}
+TORCH = {"arms", "dpo", "sft", "ablation", "world.model", "world.sampling", "training.multitask",
+         "training.shared"}
 name = lambda path: path.stem
 
 

@@ -143,13 +143,14 @@ def quality(folder, data, work, out, most):
     from codedpo_nb.world.instruct import exam_code, exam_texts
     from codedpo_nb.world.sampling import sample
     lines = []
-    with open_engine(folder, "ctranslate2", template=False) as engine, suites.Court() as court:
+    with (open_engine(folder, "ctranslate2", template=False, stop="```") as engine,   # the block's end
+          suites.Court() as court):
         talk = engine.tokenizer.__class__.from_pretrained(folder)
         for name, key in (("humaneval+", "humaneval"), ("mbpp+", "mbpp")):
             problems = benchmarks.load(name, data)[:most]
             texts = exam_texts(talk, problems)
             with Journal(Path(work)/f"{key}.journal.jsonl", [digest(folder), most]) as journal:
-                said = sample(engine, texts, temperature=0, longest=768, batch=16, purpose=key,
+                said = sample(engine, texts, temperature=0, longest=768, batch=32, purpose=key,
                               journal=journal)
             codes = [exam_code(row[0], p["entry_point"]) for row, p in zip(said, problems, strict=True)]
             truth = suites.ground_truth(problems, court)

@@ -18,7 +18,9 @@ META.read(ROOT/"settings.ini")
 META = META["DEFAULT"]
 WHEEL = ["setup.py", "settings.ini", "pyproject.toml", "README.md", "LICENSE"]   # and the package
 OFFLINE = re.compile("NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|name resolution|unreachable")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", (ROOT/"README.md").read_text(encoding="utf-8"), re.M | re.S)
+# all but the one that trains, which needs an extra and a model
+EXAMPLES = [example for example in re.findall(r"^```python\n(.*?)^```",
+            (ROOT/"README.md").read_text(encoding="utf-8"), re.M | re.S) if "import DPO" not in example]
 LIBRARY = """sandbox ranking pairs efficiency efficiency_suites statistics formats benchmarks suites languages
     leaderboard""".split()
 

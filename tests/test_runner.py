@@ -706,7 +706,8 @@ def test_help_lists_the_methods_and_an_editor_reads_them_in_the_class(cls, metho
     body = next(n for n in ast.parse(source).body if isinstance(n, ast.ClassDef)
                 and n.name == cls.__name__).body
     written = {node.name: ast.get_docstring(node) for node in body if isinstance(node, ast.FunctionDef)}
-    for name in methods.split(): assert re.search(rf"^ \|  {name}\(self", text, re.M) and written[name], name
+    for name in methods.split(): # a long list of arguments is broken before the first from 3.13 on
+        assert re.search(rf"^ \|  {name}\((\n \| +)?self", text, re.M) and written[name], name
 
 
 # ------------------------------------------------------------------ clones, and what is none

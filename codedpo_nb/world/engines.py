@@ -221,7 +221,8 @@ class Transformers(Engine):
         asked = [ids or [pad] for ids in token_ids(self.tokenizer, texts)]   # nothing is no beginning
         width = max(map(len, asked))
         config = getattr(self.model, "config", None)
-        longest = room(positions(config.to_dict() if config else {}), asked, longest, self.source)
+        known = config.to_dict() if hasattr(config, "to_dict") else {}
+        longest = room(positions(known), asked, longest, self.source)
         def fill(rows, left): # the prompt ends where the answer begins
             return torch.tensor([[left] * (width - len(r)) + r for r in rows], device=self.model.device)
         given = dict(input_ids=fill(asked, pad), attention_mask=fill([[1] * len(row) for row in asked], 0))

@@ -69,11 +69,12 @@ def serving(model):
 
 def train(model, pairs, folder, steps):
     "A few steps of TRL's DPO; the losses."
+    import torch
     from datasets import load_dataset
     from trl import DPOConfig, DPOTrainer
-    data = load_dataset("json", data_files=str(pairs), split="train")
+    data, gpu = load_dataset("json", data_files=str(pairs), split="train"), torch.cuda.is_available()
     config = DPOConfig(str(folder), max_steps=steps, per_device_train_batch_size=2, logging_steps=1,
-                       max_length=512, report_to="none", save_strategy="no")
+                       max_length=512, report_to="none", save_strategy="no", use_cpu=not gpu, bf16=gpu)
     trainer = DPOTrainer(str(model), config, train_dataset=data)
     trainer.train()
     return [row["loss"] for row in trainer.state.log_history if "loss" in row]

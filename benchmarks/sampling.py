@@ -58,8 +58,7 @@ def rate(engine, batch, length):
     start = time.perf_counter()
     if engine.name == "ctranslate2":
         rows = [engine.tokenizer.convert_ids_to_tokens(ids) for ids in token_ids(engine.tokenizer, texts)]
-        engine.generator.generate_batch(rows, max_length=length, min_length=length, sampling_topk=0,
-                                        include_prompt_in_result=False)
+        engine.write(rows, 1, 1.0, length, 0, shortest=length)
     else:
         rows = token_ids(engine.tokenizer, texts)
         width = max(map(len, rows))

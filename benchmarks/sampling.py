@@ -149,7 +149,8 @@ def quality(folder, data, work, out, most):
             problems = benchmarks.load(name, data)[:most]
             texts = exam_texts(talk, problems)
             with Journal(Path(work)/f"{key}.journal.jsonl", [digest(folder), most]) as journal:
-                said = sample(engine, texts, temperature=0, longest=768, batch=32, purpose=key,
+                size = 32 if key == "humaneval" else 128   # of a batch, which its longest answer holds up
+                said = sample(engine, texts, temperature=0, longest=768, batch=size, purpose=key,
                               journal=journal)
             codes = [exam_code(row[0], p["entry_point"]) for row, p in zip(said, problems, strict=True)]
             truth = suites.ground_truth(problems, court)

@@ -169,3 +169,25 @@ def test_greedy_is_the_same_in_both(models, tmp_path, monkeypatch):
                        open_engine(models["llama"], "ctranslate2", kind="float32"))
     assert sample(slow, PROMPTS, temperature=0, longest=8) == sample(quick_one, PROMPTS, temperature=0,
         longest=8)
+
+
+def test_what_was_asked_before_changes_no_answer(models, tmp_path, monkeypatch):
+    pytest.importorskip("ctranslate2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    def ask(engine, seed): return engine.ask(engine.texts(PROMPTS), 3, 1.0, 8, seed)
+    with open_engine(models["llama"], "ctranslate2") as engine:
+        first, other, again = ask(engine, 1), ask(engine, 2), ask(engine, 1)
+    assert first == again != other
+    with open_engine(models["llama"], "ctranslate2", threads=1) as engine: assert ask(engine, 1) == first
+
+
+@pytest.mark.parametrize("engine", ["transformers", "ctranslate2"])
+def test_an_answer_begins_and_ends_as_asked(models, engine, tmp_path, monkeypatch):
+    if engine == "ctranslate2": pytest.importorskip("ctranslate2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with open_engine(models["llama"], engine, begin="def f", stop="e") as opened:
+        assert opened.texts(["x"])[0].endswith("def f") and opened.identity()["stop"] == "e"
+        said = [a for row in sample(opened, PROMPTS, n=8, longest=30, seed=3) for a in row]
+    ended = [a for a in said if not a.cut and a.endswith("e")]
+    assert all(a.startswith("def f") for a in said) and ended
+    assert not [a for a in said if "e" in a.removeprefix("def f")[:-1]]

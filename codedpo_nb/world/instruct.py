@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CONCEPTS_ASKED', 'LONGEST_CODE', 'TASK_ASKED', 'DIFFICULTIES', 'PLAIN', 'OUTSIDE', 'LOSSES', 'SHOWN', 'EXAM',
            'EXAM_BEGIN', 'concept_request', 'read_concepts', 'task_request', 'header_of', 'plain_header', 'read_task',
-           'runs_of_words', 'keep_new', 'invent_tasks', 'exam_texts', 'exam_code']
+           'runs_of_words', 'keep_new', 'invent_tasks', 'exam_texts', 'bound', 'needed', 'exam_code']
 
 # %% ../../nbs/world/instruct.ipynb #d658c8b4
 import ast
@@ -163,7 +163,7 @@ def invent_tasks(functions: list[dict], # rows of `seed.mine`: `name`, `source`
     return [dict(t, task_id=f"task-{i:04}") for i, t in
             zip(order, keep_new([drafts[i] for i in order], problems), strict=True)]
 
-# %% ../../nbs/world/instruct.ipynb #27892ced
+# %% ../../nbs/world/instruct.ipynb #74a4a19e
 EXAM = ("Please provide a self-contained Python script that solves the following problem in a markdown "
         "code block:\n```\n{prompt}\n```\n")
 EXAM_BEGIN = ("Below is a Python script with a self-contained function that solves the problem and passes "
@@ -176,7 +176,29 @@ def exam_texts(tokenizer, # with a chat template
     asked = [tokenizer.apply_chat_template(t, tokenize=False, add_generation_prompt=True) for t in turns]
     return [text + EXAM_BEGIN for text in asked]
 
+def bound(statement: ast.stmt) -> set[str]:
+    "Names that a statement of a module defines; none for one that only does something."
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): return {statement.name}
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return {(a.asname or a.name).partition(".")[0] for a in statement.names}
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)): return set()
+    return {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+def needed(code: str, name: str) -> str:
+    "What a function needs of a program, without examples and tests; the program if it lacks the function."
+    found = tree(code)
+    if found is None or not any(name in bound(x) for x in found.body): return code
+    wanted, grown = {name}, True
+    while grown:
+        used = {n.id for x in found.body if bound(x) & wanted for n in ast.walk(x) if isinstance(n, ast.Name)}
+        grown = not used <= wanted
+        wanted |= used
+    return "\n".join(ast.unparse(x) for x in found.body if bound(x) & wanted or isinstance(x, ast.ImportFrom)
+                     and x.names[0].name == "*")
+
 def exam_code(answer: str, # to one of `exam_texts`
               name: str) -> str: # of the function asked for
-    "The program in an answer: what stands before the end of the code block."
-    return extract_code("```python\n" + re.split(r"\n```", answer, maxsplit=1)[0] + "\n```", name)
+    """The program in an answer: what stands before the end of the code block, without what the function does
+    not need, as EvalPlus cleans answers (its `sanitize.py`)."""
+    block = re.split(r"\n```", answer, maxsplit=1)[0]
+    return needed(extract_code(f"```python\n{block}\n```", name), name)

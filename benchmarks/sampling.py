@@ -4,18 +4,19 @@
 
 `--models` (or CODEDPO_MODELS) is a folder with models of Hugging Face, each in a folder of its name:
 `smollm2-135m`, `qwen-coder-0.5b`; what is absent is left out with a word. The scale model is made here with
-random weights, for speed does not depend on what it has learnt. *speed*: `generate` of transformers and
-CTranslate2 (int8) write the same number of tokens from the same prompts in turns, on all cores, at several
-batch sizes. *distribution*: first tokens of many answers of both, by chi-square, and their mean
-log-probability
-under the model. *quality*: greedy answers of the 0.5 B model to HumanEval and MBPP with EvalPlus's chat
-prompt,
-judged here with base and plus tests; in a journal below --work, so that it goes on where it stopped.
+random weights, for speed does not depend on what it has learnt.
+
+*speed*: `generate` of transformers, with the model as the library loads it, and CTranslate2 (int8) write
+the same number of tokens from the same prompts in turns, on all cores, at several batch sizes. Where the
+processor has no units for bfloat16, which most models are saved in, `generate` in float32 does so as well,
+for this project's own engine loads them like that there. *distribution*: first tokens of many answers of
+both, by chi-square, and their mean log-probability under the model. *quality*: greedy answers of the 0.5 B
+model to HumanEval and MBPP with EvalPlus's chat prompt, judged here with base and plus tests; in a journal
+below --work, so that it goes on where it stopped.
 
 The last line is one JSON object: `ct2_vs_generate` by model (at the batch where each is quickest),
 `tokens_per_s` by model and engine, `humaneval`, `humaneval_plus`, `mbpp`, `mbpp_plus` in percent. A figure
-that
-was not asked for is null."""
+that was not asked for is null."""
 import argparse
 import json
 import os
@@ -70,27 +71,41 @@ def rate(engine, batch, length):
     return batch * length / (time.perf_counter() - start)
 
 
+def plain(folder):
+    "The model as transformers loads it by itself, with the numbers that it was saved in."
+    from transformers import AutoModelForCausalLM
+
+    from codedpo_nb.world.engines import Transformers
+    from codedpo_nb.world.model import load_tokenizer
+    return Transformers(AutoModelForCausalLM.from_pretrained(folder).eval(), load_tokenizer(folder))
+
+
 def speed(models, out, quick):
     from codedpo_nb.world.engines import open_engine
     out["tokens_per_s"], out["ct2_vs_generate"], lines = {}, {}, []
     for name, folder in models.items():
         best = {}
-        engines = {what: open_engine(folder, what) for what in ("transformers", "ctranslate2")}
+        engines = dict(generate=plain(folder))
+        ours = open_engine(folder, "transformers")
+        if ours.model.dtype != engines["generate"].model.dtype: engines["float32"] = ours
+        engines["ctranslate2"] = open_engine(folder, "ctranslate2")
         for batch in (1, 8, 64, 256):
-            if batch == 256 and name not in ("scale", "smollm2-135m"): continue
-            length = 16 if quick else 64
+            if batch == 256 and name != "scale": continue
+            length = 16 if quick else 32
             found = {}
             for what, engine in engines.items():
                 rate(engine, batch, 4)   # warm
-                turns = [rate(engine, batch, length) for _ in range(1 if quick or batch > 64 else 2)]
-                found[what] = max(turns)
+                found[what] = max(rate(engine, batch, length) for _ in range(1 if quick or batch > 8 else 2))
                 best[what] = max(best.get(what, 0), found[what])
-            lines.append((name, batch, *(f"{found[w]:.0f}" for w in engines),
-                          f"{found['ctranslate2'] / found['transformers']:.1f}"))
+            lines.append((name, batch, *(f"{found[w]:.0f}" if w in found else ""
+                                         for w in ("generate", "float32", "ctranslate2")),
+                          f"{found['ctranslate2'] / found['generate']:.1f}",
+                          f"{found['ctranslate2'] / found['float32']:.1f}" if "float32" in found else ""))
         engines["ctranslate2"].close()
         out["tokens_per_s"][name] = {what: round(value, 1) for what, value in best.items()}
-        out["ct2_vs_generate"][name] = round(best["ctranslate2"] / best["transformers"], 2)
-    table([("model", "batch", "generate, tokens/s", "CTranslate2 int8, tokens/s", "ratio"), *lines])
+        out["ct2_vs_generate"][name] = round(best["ctranslate2"] / best["generate"], 2)
+    table([("model", "batch", "generate, tokens/s", "in float32", "CTranslate2 int8, tokens/s",
+            "times generate", "times float32"), *lines])
 
 
 def distribution(folder, out, draws):

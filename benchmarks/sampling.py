@@ -148,7 +148,7 @@ def distribution(folder, out, draws):
     print(f"first tokens, chi-square over {len(common) + 1} kinds: p = {out['chi_square_p']}\n")
 
 
-def quality(folder, data, work, out, most):
+def quality(folder, data, work, out, most, exams):
     "Greedy answers of a chat model, judged."
     from codedpo_nb import benchmarks, suites
     from codedpo_nb.running.records import Journal, digest
@@ -160,7 +160,8 @@ def quality(folder, data, work, out, most):
     with (open_engine(folder, "ctranslate2", template=False, stop="```") as engine,   # the block's end
           suites.Court() as court):
         talk = engine.tokenizer.__class__.from_pretrained(folder)
-        for name, key in (("humaneval+", "humaneval"), ("mbpp+", "mbpp")):
+        for name in exams:
+            key = name.rstrip("+")
             problems = benchmarks.load(name, data)[:most]
             texts = exam_texts(talk, problems)
             with Journal(Path(work)/f"{key}.journal.jsonl", [digest(folder), most]) as journal:
@@ -188,6 +189,7 @@ def main():
     parser.add_argument("--data", type=Path, default=os.environ.get("CODEDPO_DATA"))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir())/"codedpo_sampling")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--exams", nargs="+", choices=["humaneval+", "mbpp+"], default=["humaneval+", "mbpp+"])
     args, out = parser.parse_args(), dict.fromkeys(KEYS)
     args.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home:
@@ -199,7 +201,8 @@ def main():
         if "distribution" in args.parts:
             distribution(models.get("smollm2-135m", models["scale"]), out, 16 if args.quick else 128)
         if "quality" in args.parts and "qwen-coder-0.5b" in models:
-            quality(models["qwen-coder-0.5b"], args.data, args.work, out, 8 if args.quick else None)
+            quality(models["qwen-coder-0.5b"], args.data, args.work, out,
+                    8 if args.quick else None, args.exams)
     print(json.dumps(out))
 
 

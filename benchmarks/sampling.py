@@ -26,6 +26,7 @@ from pathlib import Path
 
 from sandbox import table
 
+EXAMS = "humaneval+ mbpp+".split()
 PARTS = "speed distribution quality".split()
 KEYS = """ct2_vs_generate tokens_per_s chi_square_p log_probability
     humaneval humaneval_plus mbpp mbpp_plus""".split()
@@ -189,7 +190,7 @@ def main():
     parser.add_argument("--data", type=Path, default=os.environ.get("CODEDPO_DATA"))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir())/"codedpo_sampling")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--exams", nargs="+", choices=["humaneval+", "mbpp+"], default=["humaneval+", "mbpp+"])
+    parser.add_argument("--exams", nargs="+", choices=EXAMS, default=EXAMS)
     args, out = parser.parse_args(), dict.fromkeys(KEYS)
     args.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home:

@@ -14,18 +14,16 @@ the prompts that stage 07 holds out. What was tried is kept, so that an interrup
 The last line is one JSON object: the settings to write into the profile."""
 import argparse
 import json
-import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from codedpo_nb.ablation import arm_rows
-from codedpo_nb.arms import Arm, arm_key, examined, made_by, train_arm
+from codedpo_nb.arms import Arm, Trials, examined, made_by
 from codedpo_nb.eval import scale_problems
-from codedpo_nb.running.records import Run, digest, rng
+from codedpo_nb.running.records import Run, rng
 from codedpo_nb.statistics import mean_over_runs
 from codedpo_nb.training.shared import split_by_task
 
@@ -47,7 +45,7 @@ def further(values: list, best: float) -> float | None:
 
 
 class Search:
-    "Trainings and their rates on `valid`, in a file; weights are removed but those of the SFT to start from."
+    "Trainings and their rates on `valid`, kept in a file; of the weights only those of SFT to start from."
     def __init__(self, profile, seeds, steps, batch, problems, samples, share=.25, margin=.1):
         run = Run(profile, "search", {})
         verified, measured = run.read("verified.jsonl"), run.read("efficiency.jsonl")
@@ -56,43 +54,20 @@ class Search:
         away = {p["task_id"] for p in self.held}
         parts = [[row for row in rows if row["task_id"] not in away] for rows in (verified, measured, fast)]
         self.rows = {rule: arm_rows(rule, *parts, margin) for rule in ("best", "both")}
-        self.base, self.home = run.checked("base"), run.path("work/search")
-        self.home.mkdir(parents=True, exist_ok=True)
-        self.seeds, self.steps, self.batch = seeds, steps, batch
-        self.problems, self.samples = scale_problems("valid", problems), samples
-        self.where = dict(base=digest(self.base), by=made_by(), problems=problems, samples=samples)
-
-    def key(self, arm, seed, first, settings):
-        "The name of a training."
-        before = self.key(FIRST, seed, {}, first) if arm.start else ""
-        return arm_key(arm, self.rows[arm.data], self.where, seed, before, steps=self.steps, batch=self.batch,
-                       **settings)
-
-    def trained(self, arm, seed, first, settings):
-        "The folder of the weights."
-        place = self.home/self.key(arm, seed, first, settings)
-        if (place/"done").exists(): return place
-        start = self.trained(FIRST, seed, {}, first) if arm.start else self.base
-        train_arm(arm, self.rows[arm.data], self.held[:8], start, place, f"{place}.work", self.steps, seed,
-                  self.batch, **settings)
-        shutil.rmtree(f"{place}.work", ignore_errors=True)
-        (place/"done").touch()
-        return place
+        self.models, self.home, self.seeds = dict(base=run.checked("base")), run.path("work/search"), seeds
+        self.sizes, asked = (steps, batch), scale_problems("valid", problems)
+        self.exam = lambda folder: examined(folder, asked, samples=samples)
+        self.depends = [problems, samples, made_by()]
 
     def rates(self, arm, first, settings):
         "One list a seed, one number a problem: mean of greedy and sampled rate."
-        out = []
-        for seed in self.seeds:
-            key = self.key(arm, seed, first, settings)
-            note = self.home/f"{key}.json"
-            if not note.exists():
-                place = self.trained(arm, seed, first, settings)
-                found = examined(place, self.problems, samples=self.samples)
-                both = [[found["greedy"][t], found["sampled"][t]] for t in found["greedy"]]
-                note.write_text(json.dumps(np.mean(both, axis=1).tolist()))
-            if arm.start: shutil.rmtree(self.home/key, ignore_errors=True)
-            out.append(json.loads(note.read_text()))
-        return out
+        of = {FIRST.name: first if arm.start else settings, arm.name: settings}
+        trials = Trials(self.home, {a.name: a for a in (FIRST, arm)}, self.rows, self.held, self.models,
+                        lambda a: of[a.name], *self.sizes, self.exam, self.depends)
+        found = [trials.result(arm, seed) for seed in self.seeds]
+        if arm.start:
+            for seed in self.seeds: trials.forget(arm, seed)
+        return [[(row["greedy"][t] + row["sampled"][t]) / 2 for t in row["greedy"]] for row in found]
 
     def tried(self, arm, first, settings, name):
         "A row of the table."

@@ -4,13 +4,16 @@
 
 # %% auto #0
 __all__ = ['FIRST', 'ARMS', 'METHOD', 'AGAIN', 'AFTER', 'OWN', 'STRATEGIES_FROM', 'COMPARED', 'Arm', 'as_turns', 'drawn',
-           'train_arm', 'arm_key', 'scale_arms', 'arms_of', 'examined', 'weighed', 'made_by', 'over_seeds', 'summed']
+           'train_arm', 'arm_key', 'scale_arms', 'arms_of', 'examined', 'weighed', 'made_by', 'Trials', 'over_seeds',
+           'summed']
 
 # %% ../nbs/arms.ipynb #09ce34cd
+import json
 import shutil
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from statistics import NormalDist
@@ -148,7 +151,7 @@ def examined(source: str | Path, # folder of the model
     with open_engine(source, engine) as sampler:
         rows = generate("exam", sampler, None, problems, 1, 0, longest, seed)
         if samples: rows += generate("exam", sampler, None, problems, samples, temperature, longest, seed)
-        copy = sampler.folder if engine == "ctranslate2" else None
+        copy = sampler.folder if sampler.name == "ctranslate2" else None
     if copy: shutil.rmtree(copy, ignore_errors=True)   # its own form of the weights
     judged = judge_answers(rows, problems, progress=False)
     greedy, sampled = (select(judged, mode=mode) for mode in ("greedy", "sampled"))
@@ -170,6 +173,71 @@ def made_by() -> str:
     "Fingerprint of what trains and judges: the sources of these modules, and the libraries' versions."
     sources = [digest(module.__file__) for module in (dpo, sft, shared, eval)]
     return fingerprint([sources, digest(__file__), versions()])
+
+# %% ../nbs/arms.ipynb #73b1c29a
+@dataclass
+class Trials:
+    "Arms that are trained and examined once, in a folder of their own."
+    home: Path                              # the folder
+    plan: Mapping[str, Arm]                 # name -> arm, with all that they go on from
+    rows: Mapping[str, list[dict]]          # rule -> what an arm with this `data` learns from
+    held: list[dict]                        # held-out pairs
+    models: Mapping[str, Path]              # folders of `base`, and of `generator` for arms of `OWN`
+    settings: Callable[[Arm], dict]         # of `train_arm`, save for steps and batch
+    steps: int
+    batch: int
+    exam: Callable[[Path], dict]            # folder of a model -> its result, which JSON can hold
+    depends: object = None                  # what else results depend on: plain values
+    seconds: dict = field(default_factory=dict)  # (name, seed) -> what was trained and examined now
+
+    def __post_init__(self):
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.file, self.kept = self.home/"results.jsonl", {}
+        text = self.file.read_bytes() if self.file.exists() else b""
+        whole = text[:text.rfind(b"\n") + 1]          # a crash may have torn the last line
+        if whole != text: self.file.write_bytes(whole)
+        for line in whole.splitlines(): self.kept |= {(row := json.loads(line))["key"]: row["result"]}
+        self.digests = {name: digest(path) for name, path in self.models.items()}
+        self.content = {rule: fingerprint(some) for rule, some in self.rows.items()}
+
+    def learner(self, arm: Arm) -> str: return "generator" if arm.name.startswith(OWN) else "base"
+
+    def key(self, arm: Arm | str, seed: int = 0) -> str: # an arm, or the name of a model before all of them
+        "The name of a result."
+        if isinstance(arm, str): return fingerprint([arm, self.digests[arm], self.depends])[:10]
+        before = self.key(self.plan[arm.start], seed) if arm.start else ""
+        return arm_key(arm, self.content[arm.data], self.digests[self.learner(arm)], seed, before,
+                       steps=self.steps, batch=self.batch, depends=self.depends, **self.settings(arm))
+
+    def weights(self, arm: Arm | str, seed: int = 0) -> Path:
+        "The folder of a model, trained if it is not there."
+        if isinstance(arm, str): return Path(self.models[arm])
+        place = self.home/self.key(arm, seed)
+        if (place/"done").exists(): return place
+        start = self.weights(self.plan[arm.start] if arm.start else self.learner(arm), seed)
+        work = self.home/f"{place.name}.work"
+        # where the last weights are kept, nothing hangs on the held-out pairs
+        how = self.settings(arm)
+        held = self.held[:64 if how.get("keep") == "best" else 8]
+        train_arm(arm, self.rows[arm.data], held, start, place, work, self.steps, seed, self.batch, **how)
+        shutil.rmtree(work, ignore_errors=True)
+        (place/"done").touch()
+        return place
+
+    def result(self, arm: Arm | str, seed: int = 0) -> dict:
+        "What the exam says of a model; trained and examined if need be. Raises what these raise."
+        key, began = self.key(arm, seed), time.perf_counter()
+        if key not in self.kept:
+            found = json.loads(json.dumps(self.exam(self.weights(arm, seed))))
+            with open(self.file, "a", encoding="utf-8") as file:
+                file.write(json.dumps(dict(key=key, result=found)) + "\n")
+            self.kept[key] = found
+            self.seconds[getattr(arm, "name", arm), seed] = time.perf_counter() - began
+        return self.kept[key]
+
+    def forget(self, arm: Arm, seed: int = 0) -> None:
+        "Remove the weights of an arm."
+        shutil.rmtree(self.home/self.key(arm, seed), ignore_errors=True)
 
 # %% ../nbs/arms.ipynb #40f4efca
 def over_seeds(after: Sequence[Mapping], before: Sequence[Mapping], # `{task_id: number}`, one a seed

@@ -3,6 +3,9 @@ import pytest
 
 from codedpo_nb.arms import (
     ARMS,
+    OWN,
+    Arm,
+    Trials,
     arm_key,
     arms_of,
     as_turns,
@@ -94,3 +97,56 @@ def test_seeds_that_disagree_widen_the_interval():
     narrow, wide = (over_seeds(x, before, rng(1, "x")) for x in (alike, apart))
     assert wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"]) and narrow["p"] < 1e-9
     assert over_seeds(alike, alike[:2], r) is None and narrow["seeds"] == 3
+
+
+FEW = {a.name: a for a in (Arm("SFT", "sft", "best"), Arm("then", "dpo+sft", "both", "SFT"),
+                           Arm("again", "sft", "both", "SFT"), Arm(OWN + "SFT", "sft", "best"))}
+
+
+def trials(home, base, monkeypatch, trained, beta=.1, lr=1e-3, **changed):
+    "Trials whose trainings are noted instead of done, so that nothing but the bookkeeping takes time."
+    def train_nothing(arm, rows, held, source, folder, work, steps, seed, batch, **settings):
+        assert source.exists(), "what an arm goes on from is trained before it"
+        trained.append((arm.name, seed))
+        folder.mkdir(parents=True)
+    monkeypatch.setattr("codedpo_nb.arms.train_arm", train_nothing)
+    how = dict(rows=dict(best=PAIRS, both=PAIRS), held=PAIRS, models=dict(base=base, generator=base),
+               settings=lambda a: dict(lr=lr) if a.objective == "sft" else dict(lr=lr, beta=beta), steps=10,
+               batch=2, exam=lambda folder: dict(name=folder.name)) | changed
+    return Trials(home, FEW, **how)
+
+
+def all_of(made): return [made.result(arm, k) for arm in FEW.values() for k in (0, 1)]
+
+
+def test_one_changed_arm_is_trained_alone(base, tmp_path, monkeypatch):
+    trained = []
+    first = all_of(trials(tmp_path, base, monkeypatch, trained))
+    assert trained == [(name, k) for name in FEW for k in (0, 1)]
+    assert len({row["name"] for row in first}) == len(first)
+    trained.clear()
+    assert all_of(trials(tmp_path, base, monkeypatch, trained)) == first and trained == []
+    changed = trials(tmp_path, base, monkeypatch, trained, beta=.3)
+    assert all_of(changed)[:2] == first[:2] and trained == [("then", 0), ("then", 1)]
+    trained.clear()
+    all_of(trials(tmp_path, base, monkeypatch, trained, rows=dict(best=PAIRS, both=PAIRS[1:])))
+    assert {name for name, _ in trained} == {"then", "again"}
+    trained.clear()
+    all_of(trials(tmp_path, base, monkeypatch, trained, depends="another exam"))
+    assert len(trained) == 2 * len(FEW)
+
+
+def test_a_torn_line_and_lost_weights_are_made_again(base, tmp_path, monkeypatch):
+    trained = []
+    first = all_of(trials(tmp_path, base, monkeypatch, trained))
+    file = tmp_path/"results.jsonl"
+    file.write_bytes(file.read_bytes()[:-9])
+    trained.clear()
+    made = trials(tmp_path, base, monkeypatch, trained)
+    for k in (0, 1): made.forget(FEW[OWN + "SFT"], k)
+    assert all_of(made) == first and trained == [(OWN + "SFT", 1)]
+    for arm in FEW.values():
+        for k in (0, 1): made.forget(arm, k)
+    trained.clear()
+    assert made.weights(FEW["then"]).exists() and trained == [("SFT", 0), ("then", 0)]
+    assert made.result("base")["name"] == base.name

@@ -20,6 +20,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from codedpo_nb.running.records import (
@@ -612,8 +613,9 @@ def loaded(source: str | Path, **options) -> Transformers:
     folder = folder_of(source)
     return Transformers(*load_model(str(folder)), source=str(source), folder=folder, **options)
 
-# name -> function of the model
-MAKERS = {"transformers": loaded, "ctranslate2": CTranslate2, "vllm": VLLM, "recorded": Recorded}
+# name -> function of the model; numbers as they are, where a model is so small that rounding may matter
+MAKERS = {"transformers": loaded, "ctranslate2": CTranslate2,
+          "ctranslate2-float32": partial(CTranslate2, kind="float32"), "vllm": VLLM, "recorded": Recorded}
 ENGINES = ("auto", *MAKERS, "openai")
 
 def open_engine(model: str | Path, engine: str="auto", base_url: str="", **options) -> Engine:

@@ -6,7 +6,7 @@
 __all__ = ['stream', 'rng', 'ArtefactError', 'PathError', 'DiskFullError', 'shown', 'brief', 'no_space', 'file_error', 'writing',
            'write_text', 'root', 'destination', 'fingerprint', 'digest', 'is_folder_name', 'Run', 'literals',
            'notebook_of', 'start', 'register', 'load_register', 'dataset', 'journal_file', 'Journal', 'report_progress',
-           'progress', 'versions', 'in_order', 'style', 'Picture', 'significant', 'Table', 'tabulate']
+           'progress', 'versions', 'in_order', 'style', 'Picture', 'significant', 'Table', 'tabulate', 'Said']
 
 # %% ../../nbs/running/records.ipynb #dee9af8f
 import ast
@@ -29,6 +29,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,6 +276,12 @@ class Run:
         "Folder of the working material."
         return self.dir/"artefacts"
 
+    def matching(self, pattern: str) -> list[str]: # as in a shell: `*_measured.jsonl`
+        "Names of the recorded artefacts that match `pattern`, sorted."
+        runs = (self, replace(self, hand=False)) if self.hand else (self,)
+        known = {name for run in runs for name in load_register(run.artefacts/"artefacts.json")}
+        return sorted(name for name in known if fnmatchcase(name, pattern))
+
     def path(self, name: str) -> Path:
         """Where the artefact `name` lies or will lie; its folder exists.
 
@@ -389,6 +396,22 @@ class Run:
         files = [f"{folder}/{name}.{end}" for end in texts]
         _record(self, "table", name, caption, files, timing, headline=headline)
         return made
+
+    def finding(self, name: str, # of the file, and in the manifest
+                sentence: str, # what came out: computed from tables, with its numbers, and with a full stop
+                tables: Iterable[str] = (), # names of the tables and figures that it rests on
+                headline: bool = False # show it at the top of the report?
+               ) -> "Said":
+        """Record in one or two sentences what came out, for the report and the README.
+
+        `ValueError` for what is no sentence, or for more than 400 characters."""
+        if not re.fullmatch(r"\S[^\n]*[.!?]", sentence) or len(sentence) > 400:
+            raise ValueError(f"{brief(sentence)} is no finding: give one line with a full stop at its end "
+                             "and at most 400 characters")
+        write_text(self.dir/f"findings/{name}.txt", sentence + "\n")
+        _record(self, "finding", name, sentence, [f"findings/{name}.txt"], False, headline=headline,
+                tables=list(tables))
+        return Said(sentence)
 
 # %% ../../nbs/running/records.ipynb #c6a75cfa
 def parameters_cell(notebook: str | os.PathLike) -> str:
@@ -857,3 +880,8 @@ def tabulate(data: Any, # DataFrame (an index with a name becomes columns) or li
         columns = list(dict.fromkeys(c for row in data for c in row))
         rows = [[row.get(c) for c in columns] for row in data]
     return Table(columns, rows, caption)
+
+# %% ../../nbs/running/records.ipynb #0e1defa9
+class Said(str):
+    "A recorded finding; shows itself in a notebook as text."
+    def _repr_markdown_(self): return f"**What came out.** {self}"

@@ -144,10 +144,10 @@ def bars_of(tally: Mapping | None) -> list[dict]: # a grid with `scale` and one 
     return [dict(scale=scale, bars=found, all=sum(k for *_, k in found)) for scale, found in bars]
 
 # %% ../../nbs/running/page.ipynb #29ed8b72
-WORLD = ("A language model of {size} is trained here from nothing on made-up programming tasks. It then "
-         "really writes solutions and tests, its programs really run, and it is really aligned, on one small "
-         "machine. Its rates are those of its own small tasks: none of them is a score on HumanEval or MBPP, "
-         "and none can be set beside that of a model a thousand times its size. Signs and orders can.")
+WORLD = ("Very small language models{size} are trained here from nothing on made-up programming tasks. Then "
+         "they really write solutions and tests, their programs really run, and they are really aligned, on "
+         "one small machine. Rates are those of these small tasks: none of them is a score on HumanEval or "
+         "MBPP, and none can be set beside that of a model a thousand times the size. Signs and orders can.")
 REAL = ("Real code models, small enough for a processor, take the place of the paper's: one writes solutions "
         "and tests, and it and a smaller one learn. Their rates are on HumanEval and MBPP, but the models "
         "are far smaller than the paper's, and so are the data.")
@@ -159,10 +159,12 @@ TRIED = ("The method of the paper, step by step: a model's solutions and tests, 
 def world(found: Iterable[Mapping], itself: bool) -> str: # entries; is it the run of real models?
     "What the reader looks at, with the size of the model if the run says it."
     if itself: return REAL
-    grid = next((e["grid"] for e in found if e["key"] == "tables/base_model"), dict(rows=[]))
-    sizes = [row[1][0] for row in grid["rows"] if row[0][0].startswith("parameters")]
-    known = sizes and sizes[0].isdigit()
-    return WORLD.format(size=f"{int(sizes[0]):,} parameters" if known else "a small size")
+    grid = next((e["grid"] for e in found if e["key"] == "tables/base_model"), dict(head=[], rows=[]))
+    names = [name for name, _ in grid["head"]]
+    texts = [row[names.index("parameters")][0] if "parameters" in names else row[1][0] for row in grid["rows"]
+             if "parameters" in names or row[0][0] == "parameters"]
+    sizes = " and ".join(f"{int(text):,}" for text in dict.fromkeys(texts) if text.isdigit())
+    return WORLD.format(size=f" ({sizes} parameters)" if sizes else "")
 
 def spent(seconds: float, megabytes: float) -> str:
     "Time and memory in words."

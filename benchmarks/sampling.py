@@ -4,18 +4,19 @@
 
 `--models` (or CODEDPO_MODELS) is a folder with models of Hugging Face, each in a folder of its name:
 `smollm2-135m`, `qwen-coder-0.5b`; what is absent is left out with a word. The scale model is made here with
-random weights, for speed does not depend on what it has learnt. *speed*: `generate` of transformers and
-CTranslate2 (int8) write the same number of tokens from the same prompts in turns, on all cores, at several
-batch sizes. *distribution*: first tokens of many answers of both, by chi-square, and their mean
-log-probability
-under the model. *quality*: greedy answers of the 0.5 B model to HumanEval and MBPP with EvalPlus's chat
-prompt,
-judged here with base and plus tests; in a journal below --work, so that it goes on where it stopped.
+random weights, for speed does not depend on what it has learnt.
+
+*speed*: `generate` of transformers, with the model as the library loads it, and CTranslate2 (int8) write
+the same number of tokens from the same prompts in turns, on all cores, at several batch sizes. Where the
+processor has no units for bfloat16, which most models are saved in, `generate` in float32 does so as well,
+for this project's own engine loads them like that there. *distribution*: first tokens of many answers of
+both, by chi-square, and their mean log-probability under the model. *quality*: greedy answers of the 0.5 B
+model to HumanEval and MBPP with EvalPlus's chat prompt, judged here with base and plus tests; in a journal
+below --work, so that it goes on where it stopped.
 
 The last line is one JSON object: `ct2_vs_generate` by model (at the batch where each is quickest),
 `tokens_per_s` by model and engine, `humaneval`, `humaneval_plus`, `mbpp`, `mbpp_plus` in percent. A figure
-that
-was not asked for is null."""
+that was not asked for is null."""
 import argparse
 import json
 import os
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from sandbox import table
 
+EXAMS = "humaneval+ mbpp+".split()
 PARTS = "speed distribution quality".split()
 KEYS = """ct2_vs_generate tokens_per_s chi_square_p log_probability
     humaneval humaneval_plus mbpp mbpp_plus""".split()
@@ -70,27 +72,41 @@ def rate(engine, batch, length):
     return batch * length / (time.perf_counter() - start)
 
 
+def plain(folder):
+    "The model as transformers loads it by itself, with the numbers that it was saved in."
+    from transformers import AutoModelForCausalLM
+
+    from codedpo_nb.world.engines import Transformers
+    from codedpo_nb.world.model import load_tokenizer
+    return Transformers(AutoModelForCausalLM.from_pretrained(folder).eval(), load_tokenizer(folder))
+
+
 def speed(models, out, quick):
     from codedpo_nb.world.engines import open_engine
     out["tokens_per_s"], out["ct2_vs_generate"], lines = {}, {}, []
     for name, folder in models.items():
         best = {}
-        engines = {what: open_engine(folder, what) for what in ("transformers", "ctranslate2")}
+        engines = dict(generate=plain(folder))
+        ours = open_engine(folder, "transformers")
+        if ours.model.dtype != engines["generate"].model.dtype: engines["float32"] = ours
+        engines["ctranslate2"] = open_engine(folder, "ctranslate2")
         for batch in (1, 8, 64, 256):
-            if batch == 256 and name not in ("scale", "smollm2-135m"): continue
-            length = 16 if quick else 64
+            if batch == 256 and name != "scale": continue
+            length = 16 if quick else 32
             found = {}
             for what, engine in engines.items():
                 rate(engine, batch, 4)   # warm
-                turns = [rate(engine, batch, length) for _ in range(1 if quick or batch > 64 else 2)]
-                found[what] = max(turns)
+                found[what] = max(rate(engine, batch, length) for _ in range(1 if quick or batch > 8 else 2))
                 best[what] = max(best.get(what, 0), found[what])
-            lines.append((name, batch, *(f"{found[w]:.0f}" for w in engines),
-                          f"{found['ctranslate2'] / found['transformers']:.1f}"))
+            lines.append((name, batch, *(f"{found[w]:.0f}" if w in found else ""
+                                         for w in ("generate", "float32", "ctranslate2")),
+                          f"{found['ctranslate2'] / found['generate']:.1f}",
+                          f"{found['ctranslate2'] / found['float32']:.1f}" if "float32" in found else ""))
         engines["ctranslate2"].close()
         out["tokens_per_s"][name] = {what: round(value, 1) for what, value in best.items()}
-        out["ct2_vs_generate"][name] = round(best["ctranslate2"] / best["transformers"], 2)
-    table([("model", "batch", "generate, tokens/s", "CTranslate2 int8, tokens/s", "ratio"), *lines])
+        out["ct2_vs_generate"][name] = round(best["ctranslate2"] / best["generate"], 2)
+    table([("model", "batch", "generate, tokens/s", "in float32", "CTranslate2 int8, tokens/s",
+            "times generate", "times float32"), *lines])
 
 
 def distribution(folder, out, draws):
@@ -133,7 +149,7 @@ def distribution(folder, out, draws):
     print(f"first tokens, chi-square over {len(common) + 1} kinds: p = {out['chi_square_p']}\n")
 
 
-def quality(folder, data, work, out, most):
+def quality(folder, data, work, out, most, exams):
     "Greedy answers of a chat model, judged."
     from codedpo_nb import benchmarks, suites
     from codedpo_nb.running.records import Journal, digest
@@ -145,7 +161,8 @@ def quality(folder, data, work, out, most):
     with (open_engine(folder, "ctranslate2", template=False, stop="```") as engine,   # the block's end
           suites.Court() as court):
         talk = engine.tokenizer.__class__.from_pretrained(folder)
-        for name, key in (("humaneval+", "humaneval"), ("mbpp+", "mbpp")):
+        for name in exams:
+            key = name.rstrip("+")
             problems = benchmarks.load(name, data)[:most]
             texts = exam_texts(talk, problems)
             with Journal(Path(work)/f"{key}.journal.jsonl", [digest(folder), most]) as journal:
@@ -173,6 +190,7 @@ def main():
     parser.add_argument("--data", type=Path, default=os.environ.get("CODEDPO_DATA"))
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir())/"codedpo_sampling")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--exams", nargs="+", choices=EXAMS, default=EXAMS)
     args, out = parser.parse_args(), dict.fromkeys(KEYS)
     args.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home:
@@ -184,7 +202,8 @@ def main():
         if "distribution" in args.parts:
             distribution(models.get("smollm2-135m", models["scale"]), out, 16 if args.quick else 128)
         if "quality" in args.parts and "qwen-coder-0.5b" in models:
-            quality(models["qwen-coder-0.5b"], args.data, args.work, out, 8 if args.quick else None)
+            quality(models["qwen-coder-0.5b"], args.data, args.work, out,
+                    8 if args.quick else None, args.exams)
     print(json.dumps(out))
 
 

@@ -359,10 +359,9 @@ def _find_go():
     # Debian has links to elsewhere
     parts = home and sorted(
         {os.path.realpath(p) for p in [home, *glob.glob(f"{home}/*"), *glob.glob(f"{home}/pkg/*")]})
-    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"),
-                         folders=[*parts,
-                                  *[str(module.parent if module.name == "vendor" else module)]
-                                  * bool(module)], module=module and str(module))
+    also = [str(module.parent if module.name == "vendor" else module)] if module else []
+    return home and dict(run=f"{home}/bin/go", version=_said(go, "version"), folders=[*parts, *also],
+                         module=module and str(module))
 
 _DEBIAN = "/usr/share/gocode/src"   # where Debian's packages put the sources of Go modules
 

@@ -375,6 +375,16 @@ def test_go_is_prepared_from_debians_sources(monkeypatch, tmp_path):
         folder/"go.mod").read_text()
 
 
+def test_go_without_its_asserts_is_named(monkeypatch, tmp_path):
+    (tmp_path/"go").write_text(f"#!/bin/sh\n[ $1 = env ] && echo {tmp_path} || echo go version go1.19.8 linux\n")
+    (tmp_path/"go").chmod(0o755)
+    for name, value in dict(_PATH=str(tmp_path), _FOUND={}, _DEBIAN=str(tmp_path/"none")).items():
+        monkeypatch.setattr(L, name, value)
+    monkeypatch.setattr(L, "_prepared", lambda language: tmp_path/"cache")
+    assert L.toolchain("go")["module"] is None
+    assert L.run_programs(["x"], "go") == [
+        "not run: Go module testify is missing; languages.prepare('go') fetches it"]
+
 def test_nothing_is_prepared_without_its_tool(monkeypatch):
     monkeypatch.setattr(L, "_PATH", "/nowhere")
     with pytest.raises(sandbox.SandboxError, match="no cargo on this machine"): L.prepare("rust")

@@ -278,10 +278,13 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
 
 # folder of a saved model, or name on the Hugging Face hub
 def load_model(path: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model (in evaluation mode, on the GPU if there is one) and tokenizer.
+    """Model (in evaluation mode, on the GPU if there is one; as it was saved, or in float32 where the
+    processor has no units for bfloat16) and tokenizer.
 
     `EngineError`, which is an `ArtefactError`, if they cannot be read."""
-    try: model = AutoModelForCausalLM.from_pretrained(path).eval().to(device())
+    # where bfloat16 is converted for each multiplication, float32 is several times quicker
+    dtype = "auto" if fast_bf16() else "float32"
+    try: model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype).eval().to(device())
     except Exception as error: raise unloadable(path, error) from None
     return model, load_tokenizer(path)
 

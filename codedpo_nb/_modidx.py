@@ -1365,6 +1365,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'codedpo_nb.running.page.spent': ('running/page.html#spent', 'codedpo_nb/running/page.py'),
                                          'codedpo_nb.running.page.table_lines': ( 'running/page.html#table_lines',
                                                                                   'codedpo_nb/running/page.py'),
+                                         'codedpo_nb.running.page.ticked': ('running/page.html#ticked', 'codedpo_nb/running/page.py'),
+                                         'codedpo_nb.running.page.title_of': ('running/page.html#title_of', 'codedpo_nb/running/page.py'),
                                          'codedpo_nb.running.page.twin_of': ('running/page.html#twin_of', 'codedpo_nb/running/page.py'),
                                          'codedpo_nb.running.page.world': ('running/page.html#world', 'codedpo_nb/running/page.py')},
             'codedpo_nb.running.plan': { 'codedpo_nb.running.plan.BadInput': ('running/plan.html#badinput', 'codedpo_nb/running/plan.py'),

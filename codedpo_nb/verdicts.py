@@ -163,10 +163,10 @@ def worked_example(): # the paper's Figure 2
 # %% ../nbs/08_claims.ipynb #61022301
 def short(row: Mapping) -> dict: # of the whole ledger
     "A row for a reader: the claim, where, the verdict, here and in the paper, and how much is behind it."
-    return {"claim": row["claim"], "source": row["source"], "scale": row["scale"], "verdict": row["verdict"],
+    return {"claim": row["claim"], "scale": row["scale"], "verdict": row["verdict"],
             "here": span(row), "paper": row["published"], "problems": row["n"] or None,
             "trainings": row["seeds"] if row["scale"] in ("scale model", "real models") else None,
-            "note": row["note"], "id": row["id"]}
+            "note": row["note"], "source": row["source"], "id": row["id"]}
 
 def untested(rows: Iterable[Mapping]) -> list[dict]: # of the whole ledger
     "The claims that are not tested, one row each, with the scales and the reason."
@@ -178,7 +178,7 @@ def untested(rows: Iterable[Mapping]) -> list[dict]: # of the whole ledger
             for (name, claim, why), scales in found.items()]
 
 # %% ../nbs/08_claims.ipynb #24ba0ca1
-def beginning(text: str, most: int = 280) -> str:
+def beginning(text: str, most: int = 390) -> str:
     "The first sentence of a text, and those after it that fit into so many characters."
     sentences = re.split(r"(?<=[.!?]) (?=[A-Z0-9])", text)
     kept = sentences[0]

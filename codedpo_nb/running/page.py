@@ -389,13 +389,13 @@ def entry_lines(e: Mapping, most: int = 12) -> list[str]: # rows of a table that
 def twin_of(values: Mapping) -> str:
     "The page as Markdown: `values` as for `html`."
     lines = ["# Does CodeDPO hold?", "",
-             f"Profile `{values['profile']}`, made by `{values['command']}`{values['took']}.", "",
-             "## What this world is", "", values["world"], "", "## What was tried", "", TRIED, ""]
-    if values["base"] == "smoke": lines += ["**This profile proves that everything runs, and no more.**", ""]
+             f"Profile `{values['profile']}`, made by `{values['command']}`{values['took']}.", ""]
     if values["overrides"]: lines += [f"Set by hand: `{'`, `'.join(values['overrides'])}`.", ""]
+    if values["base"] == "smoke": lines += ["**This profile proves that everything runs, and no more.**", ""]
+    lines += ["## What this world is", "", values["world"], "", "## What was tried", "", TRIED, ""]
     lines += ["## What came out", "", *(f"{i}. {line}" for i, line in enumerate(values["said"], 1)), ""]
     for row in values["glance"]:
-        lines.append(f"- {row['scale']}: " + ", ".join(f"{k} {v}" for _, v, k in row["bars"] if k))
+        lines.append(f"- {row['scale']}: " + ", ".join(f"{v} {k}" for _, v, k in row["bars"] if k))
     if values["picture"]: lines += ["", *entry_lines(values["picture"])]
     lines += ["", "## The paper's tables and figures, and ours", ""]
     for item in values["items"]:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['edge_tests', 'scale_tasks', 'as_problems', 'scale_problems', 'reworded', 'other_data', 'generate', 'judge_answers',
            'generate_and_judge', 'select', 'per_problem', 'rates_by_part', 'costs', 'cost_of', 'speed_ups',
-           'speed_summary']
+           'speed_summary', 'named']
 
 # %% ../nbs/06_eval.ipynb #db7a3ece
 import itertools
@@ -21,7 +21,7 @@ from .benchmarks import STOPS, answer_in, assemble, cut, mark, pass_at_k, proble
 from .problems.answers import read_answer
 from .problems.extraction import is_message, is_whole
 from .running.records import Journal, stream
-from .statistics import bootstrap, clustered, wilson
+from .statistics import bootstrap, clustered, reading, wilson
 from .world.corpus import reference_solution
 from .world.engines import Engine, Transformers
 from .world.sampling import sample
@@ -263,3 +263,14 @@ def speed_summary(ratios: dict, # of `speed_ups`
 def halves(rows: list) -> tuple:
     "Even and odd samples: two draws from the same model."
     return [r for r in rows if r["k"] % 2 == 0], [r for r in rows if r["k"] % 2]
+
+# %% ../nbs/06_eval.ipynb #6eb01cb5
+def named(found: dict[str, tuple]) -> list[str]: # measure -> (difference, low, high) of a step of training
+    """Which of `abler`, `sharper`, `forgetful` a step made a model; none that the intervals do not resolve.
+
+    Of the measures `greedy`, `pass@k`, `sampled` and `other words`; one that is missing says nothing."""
+    word = {k: reading(*v[1:], words=("up", "down")) for k, v in found.items()}
+    up, down = ({k for k, w in word.items() if w == end} for end in ("up", "down"))
+    return (["abler"] * bool(up & {"greedy", "pass@k"})
+            + ["sharper"] * ("sampled" in up and "pass@k" not in up)
+            + ["forgetful"] * bool(down & {"greedy", "pass@k", "other words"}))

@@ -4,14 +4,13 @@ import random
 import numpy as np
 import pytest
 
-from codedpo_nb import ablation
+from codedpo_nb import ablation, arms
 from codedpo_nb import eval as evaluation
 from codedpo_nb.pairs import correctness_pairs
 from codedpo_nb.ranking import self_validation
 from codedpo_nb.running import records
 from codedpo_nb.world import tasks
 from codedpo_nb.world.corpus import code_document, mutate, reference_solution
-from codedpo_nb.world.corpus import test_document as document_of_tests
 
 
 def verified(n, seed=0, codes=6, tests=5):
@@ -58,7 +57,8 @@ def test_strategies_survive_prompts_without_tests_or_solutions():
 
 def test_unknown_names_and_impossible_shares_are_refused():
     with pytest.raises(ValueError, match="use one of random"): ablation.pairs_by("beauty", ROWS)
-    with pytest.raises(ValueError, match="ablate holds 'sise'"): ablation.runs(["sise"])
+    with pytest.raises(ValueError, match="ablate holds 'sise'"): arms.arms_of(["sise"])
+    with pytest.raises(ValueError, match="data = 'beauty'"): ablation.arm_rows("beauty", ROWS, MEASURED, [])
     for share in (0, 1.5):
         with pytest.raises(ValueError, match="above 0"): ablation.share_of([], share)
 
@@ -70,17 +70,10 @@ def test_shares_are_nested_and_in_order():
     for small, large in zip(parts, parts[1:], strict=False): assert [p for p in large if p in small] == small
 
 
-def test_common_runs_are_planned_once():
-    plan = ablation.runs(["ranking", "objective", "size"])
-    assert len(plan) == len(set(plan)) == 12 and plan.count(ablation.METHOD) == 1
-    for questions in (["ranking"], ["objective"], ["size"]):
-        assert ablation.METHOD in ablation.runs(questions)
-    assert all(labels["base"] is None for labels in ablation.ablations().values())
-
-
 def test_paper_figures_stand_beside_rows_that_exist():
+    questions = arms.scale_arms(counts=(5, 50))
     for q, (source, models, figures) in ablation.PAPER.items():
-        assert "Table" in source and set(figures) <= set(ablation.ablations()[q])
+        assert "Table" in source and set(figures) - {"base"} <= set(questions[q])
         assert all(len(f) == len(models) for f in figures.values())
 
 
@@ -171,25 +164,32 @@ def test_costs_are_compared_on_what_both_solved():
         "cheaper") and row["times cheaper, own answers"] < 1
 
 
-@pytest.mark.parametrize("objective", ["sft", "dpo+sft"])
-def test_a_run_is_trained_judged_and_leaves_no_weights(tmp_path, objective):
-    model = pytest.importorskip("codedpo_nb.world.model")
-    some, r = tasks.task_space(0)["test"][:24], random.Random(0)
-    docs = [code_document(t, r, .5, 0.) for t in some] + [document_of_tests(t, r, 0.) for t in some]
-    tokenizer = model.train_tokenizer([d["prompt"] + d["answer"] for d in docs], 400)
-    model.save_model(model.fresh_model(tokenizer, 32, 1), tokenizer, tmp_path/"base")
-    rows = [dict(task_id=t["task_id"], prompt=t["prompt"],
-                 solutions=[reference_solution(t), mutate(reference_solution(t), r)], code_scores=[2., 1.])
-            for t in some]
-    pairs = correctness_pairs(rows)
-    how = dict(lr=1e-3, epochs=1, batch=8, seed=0)
-    found = ablation.train_and_judge(("self-validation", objective, 1.), pairs, tmp_path/"base",
-                                     tmp_path/"out", evaluation.scale_problems("test", 2), how, how, n=2,
-                                     longest=12)
-    assert set(found["rates"]) == {t["task_id"]
-                                   for t in some[:2]} and found["answers"] == 4 == sum(
-        found["kinds"].values())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["base"]
+def test_every_arm_has_rows_to_learn_from():
+    fast = [p | dict(kind="efficiency") for p in ablation.regime_pairs("qfs", ROWS, MEASURED)]
+    method = ablation.pairs_by("self-validation", ROWS, .1)
+    plan = arms.arms_of(list(arms.scale_arms()), shares=(.25, .5), counts=(3,))
+    assert len(plan) > 20
+    for arm in plan.values():
+        rows = ablation.arm_rows(arm.data, ROWS, MEASURED, fast, .1)
+        assert rows == ablation.arm_rows(arm.data, ROWS, MEASURED, fast, .1)
+        assert rows and all(r["chosen"][0]["content"] in r_solutions(r) for r in rows)
+        if arm.objective != "sft": assert all(r["rejected"] != r["chosen"] for r in rows)
+        if arm.data not in ("both", "best", "random samples", "efficiency"): assert len(rows) <= len(method)
+        if arm.name.startswith("25%"): assert len(rows) == round(.25 * len(method))
+
+
+def r_solutions(row): return next(v["solutions"] for v in ROWS if v["task_id"] == row["task_id"])
+
+
+def test_few_samples_are_ranked_anew_and_few_prompts_are_few():
+    few = [ablation.first_samples(v, 3) for v in ROWS]
+    assert all(len(v["solutions"]) == len(v["code_scores"]) == len(v["matrix"]) == 3 for v in few)
+    assert ablation.first_samples(ROWS[0], 99)["code_scores"] == pytest.approx(ROWS[0]["code_scores"])
+    rows = ablation.of_few_prompts(ROWS, 60, .1)
+    assert len(rows) == 60 and len({r["task_id"] for r in rows}) <= len(ROWS) // 10
+    unlucky = dict(ROWS[0], solutions=["", " "] + ROWS[0]["solutions"][2:])
+    assert all(r["chosen"][0]["content"].strip() for r in ablation.random_samples([unlucky] * 20))
+    assert ablation.random_samples([dict(ROWS[0], solutions=[""])]) == []
 
 
 def test_a_chain_of_a_regime_is_trained_and_judged(tmp_path):

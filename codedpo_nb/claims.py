@@ -5,18 +5,20 @@
 # %% auto #0
 __all__ = ['VERDICTS', 'HOLDS', 'SMALLER', 'CONTRADICTED', 'UNRESOLVED', 'UNTESTED', 'SCALES', 'PLACES', 'NEEDED', 'TESTED',
            'KNOWN', 'Claim', 'Verdict', 'verdict', 'LedgerError', 'row_flaws', 'read_ledger', 'check_ledger',
-           'ledger_flaws', 'gaps', 'load_ledger', 'as_claim', 'decided', 'decided_row', 'tally']
+           'ledger_flaws', 'gaps', 'load_ledger', 'as_claim', 'decided', 'decided_row', 'tally', 'seen_by',
+           'measurement', 'whole_ledger', 'three', 'scale_rows']
 
 # %% ../nbs/claims.ipynb #377720e3
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 from .running.plan import BadInput, yaml_node, yaml_value
-from .running.records import brief, file_error, root, shown
+from .running.records import brief, file_error, root, shown, significant
 
 # %% ../nbs/claims.ipynb #9402ee9c
 VERDICTS = ("holds", "holds, but smaller than the paper's", "contradicted", "not resolved", "not tested here")
@@ -236,3 +238,94 @@ def tally(rows: list[dict]) -> list[dict]: # as from `decided`
     "Verdicts counted by scale."
     counts = Counter((r["scale"] or "none", r["verdict"]) for r in rows)
     return [{"scale": s} | {v: counts[s, v] for v in VERDICTS} for s in dict.fromkeys(s for s, _ in counts)]
+
+# %% ../nbs/claims.ipynb #41d41c28
+def seen_by(low: float, high: float) -> float: # ends of a 95 % interval
+    "The true effect that a study with an interval of this width finds four times out of five."
+    normal = NormalDist()
+    return (high - low) / 2 * (1 + normal.inv_cdf(.8) / normal.inv_cdf(.975))
+
+def measurement(claim: str, scale: str, # an id of the ledger, one of `SCALES`
+                estimate: float | None, low: float | None, high: float | None, # in the claim's unit
+                seen: float | None = None, # smallest effect that could have been seen; None: by `seen_by`
+                n: int = 0, seeds: int = 1, # problems and trainings behind it
+                timing: bool = False, # was it read from a clock, so that it differs from run to run?
+                note: str = "") -> list[dict]:
+    "The row of a measured claim, alone in a list; no row where estimate or interval is missing."
+    values = (estimate, low, high)
+    if any(v is None or not math.isfinite(v) for v in values): return []
+    estimate, low, high = map(float, (estimate, min(low, estimate), max(high, estimate)))
+    if seen is None or not 0 < seen < math.inf: seen = seen_by(low, high) if high > low else None
+    return [dict(claim=claim, scale=scale, estimate=estimate, low=low, high=high, seen=seen, n=int(n),
+                 seeds=int(seeds), timing=bool(timing), note=note)]
+
+# %% ../nbs/claims.ipynb #2e6b87f6
+def row_fault(row: Mapping, claims: Mapping[str, Claim]) -> str:
+    "What is wrong with a measured row; '' if nothing is."
+    name, scale = row.get("claim"), row.get("scale")
+    if name not in claims: return f"{brief(name)} is no claim of the ledger: add it to claims.yaml"
+    if scale not in claims[name].scales:
+        return (f"{name} is not announced for {brief(scale)}: the ledger names "
+                f"{', '.join(claims[name].scales) or 'no scale'}")
+    if not all(number(row.get(key)) for key in ("estimate", "low", "high")):
+        return f"{name} is measured without estimate and interval: give all three, or no row"
+    return ""
+
+def worded(value: float, unit: str) -> str:
+    "A number with its unit; a correlation or a score has none."
+    return significant(value, 3) + (f" {unit}" if unit not in ("correlation", "score") else "")
+
+def span(row: Mapping) -> str: # with here, from, to and unit
+    "An estimate with its interval in words; what was counted has none."
+    value = worded(row["here"], row["unit"])
+    if row["from"] == row["to"]: return value
+    return f"{value} [{significant(row['from'], 3)}, {significant(row['to'], 3)}]"
+
+def because(claim: Claim, row: Mapping) -> str: # of the whole ledger, with a verdict
+    "Why a row has its verdict, in a sentence."
+    edge = worded(claim.threshold, claim.unit)
+    told, published = span(row), significant(claim.published, 3)
+    if row["verdict"] == CONTRADICTED: return f"{told}: wholly on the other side of {edge}."
+    if row["verdict"] == UNRESOLVED:
+        return (f"{told}: {edge} lies inside; an effect of {worded(row['seen'], claim.unit)} could "
+                "have been seen.")
+    if row["verdict"] == SMALLER: return f"{told}: {claim.side} {edge}, and short of the paper's {published}."
+    return f"{told}: {claim.side} {edge}" + (f"; the paper has {published}." if published else ".")
+
+# %% ../nbs/claims.ipynb #03112cc1
+def whole_ledger(claims: Mapping[str, Claim],
+                 measured: Iterable[Mapping], # rows as of `measurement`
+                 missing: Mapping[str, str], # why nothing was measured, by scale
+) -> list[dict]:
+    """A row with a verdict and a sentence for each claim at each scale that the ledger names for it.
+
+    `ValueError` for what the ledger does not announce, or for two rows that nothing tells apart."""
+    found: dict[tuple, list] = {}
+    for row in measured:
+        if fault := row_fault(row, claims): raise ValueError(fault)
+        place = found.setdefault((row["claim"], row["scale"]), [])
+        if any(other.get("note", "") == row.get("note", "") for other in place):
+            raise ValueError(f"{row['claim']} is measured twice at the scale {row['scale']}: tell the two "
+                             "rows apart by their notes")
+        place.append(row)
+    return [line for claim in claims.values() for scale in claim.scales or ("",)
+            for line in scale_rows(claim, scale, found.get((claim.id, scale), []), missing)]
+
+def three(claim: Claim, n: int | None) -> float:
+    "The effect that may have been missed where all of `n` problems came out alike (rule of three)."
+    return (300 if claim.unit in ("points", "%") else 3) / max(1, n or 1)
+
+def scale_rows(claim: Claim, scale: str, found: list, missing: Mapping) -> list[dict]:
+    "The rows of one claim at one scale."
+    if not found:
+        why = claim.not_tested or missing.get(scale, "Not measured in this run.")
+        return [decided_row(claim, scale, (None,) * 4)
+                | dict(reading=why, n=None, seeds=None, seen=None, timing=False, note="")]
+    rows = []
+    for given in found:
+        seen = given.get("seen") or seen_by(given["low"], given["high"]) or three(claim, given.get("n"))
+        row = decided_row(claim, scale, (given["estimate"], given["low"], given["high"], seen))
+        row |= dict(n=given.get("n"), seeds=given.get("seeds"), seen=seen,
+                    timing=bool(given.get("timing")), note=given.get("note", ""))
+        rows.append(row | dict(reading=because(claim, row)))
+    return rows

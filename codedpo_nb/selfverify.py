@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RANKER_MEASURES', 'TABLE_5', 'TABLE_15', 'judge_scores', 'compare_rankers', 'advantage', 'margin_curve',
-           'decontaminate', 'distinct_tests', 'test_answers', 'completed', 'sampled_assertions', 'codet_samples']
+           'problem_claims', 'ranking_claims', 'two_means', 'decontaminate', 'distinct_tests', 'test_answers',
+           'completed', 'sampled_assertions', 'codet_samples']
 
 # %% ../nbs/02_selfverify.ipynb #c12d009f
 import ast
@@ -19,9 +20,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .pairs import pair_accuracy
-from .ranking import number_passed, relative, score_all, self_validation, toy_matrix
-from .statistics import bootstrap, kendall, ndcg, spearman
+from .claims import measurement
+from .pairs import best_first, pair_accuracy
+from codedpo_nb.ranking import (
+    b4,
+    codet,
+    disturbed,
+    filter_all,
+    number_passed,
+    relative,
+    score_all,
+    self_validation,
+    toy_matrix,
+)
+from .statistics import bootstrap, clustered, kendall, ndcg, resolvable, spearman
 from .syntax import tree
 from .training.curation import exam_index, repeats_exam
 
@@ -92,6 +104,109 @@ def margin_curve(scores: Sequence, truths: Sequence, # (solutions,) each, one a 
         found = float(m), *over_prompts(~np.isnan(accuracy), rng), *over_prompts(accuracy, rng)
         rows.append(dict(zip(names, found, strict=True), pairs=int((~np.isnan(accuracy)).sum())))
     return rows
+
+# %% ../nbs/02_selfverify.ipynb #a820123f
+FEW = 15   # answers and tests of the paper
+HARDEST = .2   # share of right programs below which a problem counts among the hardest
+
+def top_1(rank: Callable, matrix: np.ndarray, right: np.ndarray) -> float:
+    "Share of right programs among those that a ranking puts first."
+    s = relative(rank(matrix)[0])
+    return float(right[s == s.max()].mean())
+
+def rho(rank: Callable, matrix: np.ndarray, right: np.ndarray) -> float:
+    "Spearman's correlation of scores with the truth; NaN without both kinds."
+    return spearman(relative(rank(matrix)[0]), right) if 0 < right.sum() < len(right) else math.nan
+
+def credible(matrix: np.ndarray, good: np.ndarray) -> float:
+    "Right tests among those that the top program passes, less right tests among all; NaN without any."
+    passed = matrix[best_first(self_validation(matrix)[0])[0]].astype(bool)
+    return float(good[passed].mean() - good.mean()) if passed.any() else math.nan
+
+# %% ../nbs/02_selfverify.ipynb #2935f5b7
+def problem_claims(matrix: np.ndarray, # (solutions, tests) of one problem, 1: passed
+                   right: np.ndarray, good: np.ndarray, # which solutions, which tests are right
+                   margin: float = .1, # least difference of the relative scores in a pair
+) -> dict[str, float]:
+    "One number for each claim of the ledger about rankings, in its unit; NaN where it is undefined."
+    few, y, t = matrix[:FEW, :FEW], right[:FEW], good[:FEW]
+    one = self_validation(few)[0]
+    both, both_tests = 0 < y.sum() < len(y), 0 < t.sum() < len(t)
+    ours, passed = (pair_accuracy(rank(few)[0], y, margin) for rank in (self_validation, number_passed))
+    made = {rank: float(np.ptp(relative(rank(few)[0])) > margin) for rank in (self_validation, filter_all)}
+    return {
+        "rank-correlation": rho(self_validation, few, y),
+        "rank-over-filter": rho(self_validation, few, y) - rho(filter_all, few, y),
+        "rank-over-count": rho(self_validation, few, y) - rho(number_passed, few, y),
+        "more-samples-rank-better": rho(self_validation, few, y) - rho(self_validation, few[:5, :5], y[:5]),
+        "codes-passing-more-better": spearman(few.sum(1), y) if both else math.nan,
+        "tests-more-passed-better": spearman(few.sum(0), t) if both_tests else math.nan,
+        "pair-accuracy": 100 * float(ours - passed) if both else math.nan,
+        "finer-than-codet": 100 * (top_1(self_validation, few, y) - top_1(codet, few, y)),
+        "weak-tests-harmless": 100 * float(disturbed(self_validation, few, 1)["an order"]),
+        "damping-and-iterations": kendall(one, self_validation(few, steps=100)[0]),
+        "balanced-pairs": 100 * (made[self_validation] - made[filter_all]),
+        "credible-tests": 100 * credible(few, t)}
+
+# %% ../nbs/02_selfverify.ipynb #7eba60e8
+def whole_claims(matrix: np.ndarray, right: np.ndarray) -> dict[str, float]: # all answers to one problem
+    "The claims about all answers there are: CodeT against a random choice, B4 against CodeT."
+    by = {name: top_1(rank, matrix, right)
+          for name, rank in dict(codet=codet, b4=partial(b4, alpha=1e3, beta=1e4)).items()}
+    return {"codet-selection": 100 * (by["codet"] - right.mean()),
+            "b4-over-codet": 100 * (by["b4"] - by["codet"])}
+
+# What a value can be at most and at least, for the interval where all are equal.
+BOUNDS = {"rank-correlation": (-1, 1), "codes-passing-more-better": (-1, 1),
+          "damping-and-iterations": (-1, 1), "tests-more-passed-better": (-1, 1),
+          "rank-over-filter": (-2, 2), "rank-over-count": (-2, 2), "more-samples-rank-better": (-2, 2)}
+
+def combined(numerator: Sequence, denominator: Sequence, how: Callable, # of two means: difference or ratio
+             rng: np.random.Generator, draws: int = 2000) -> tuple[float, float, float]:
+    "A function of two means over the same problems with its bootstrap interval; NaN: it has no say there."
+    both = np.array([numerator, denominator], float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        some = rng.integers(both.shape[1], size=(draws, both.shape[1]))
+        known = ~np.isnan(both)
+        means = np.where(known, both, 0)[:, some].sum(-1) / known[:, some].sum(-1)
+        drawn = how(*means)
+        drawn = drawn[np.isfinite(drawn)]
+        mean = float(how(*(np.where(known, both, 0).sum(-1) / known.sum(-1))))
+    return mean, *(map(float, np.quantile(drawn, (.025, .975))) if len(drawn) else (math.nan,) * 2)
+
+# %% ../nbs/02_selfverify.ipynb #15cb0de4
+def ranking_claims(matrices: Sequence, # (solutions, tests), one a problem
+                   truths: Sequence, # which solutions are right
+                   goods: Sequence, # which tests are right
+                   scale: str, # of the ledger
+                   rng: np.random.Generator, margin: float = .1, note: str = "",
+) -> list[dict]:
+    "Rows as of `claims.measurement` for the claims about rankings; what no problem defines is left out."
+    problems = [(np.asarray(m), np.asarray(y, bool), np.asarray(t, bool))
+                for m, y, t in zip(matrices, truths, goods, strict=True) if np.size(m)]
+    found = [problem_claims(*p, margin) | whole_claims(*p[:2]) for p in problems]
+    rows = []
+    for claim in found[0] if found else ():
+        values = np.array([f[claim] for f in found], float)
+        share = claim == "weak-tests-harmless"
+        ends = ([100 * x for x in clustered(values / 100)] if share
+                else bootstrap(values, rng, bounds=BOUNDS.get(claim, (-100, 100))))
+        known = values[~np.isnan(values)]
+        rows += measurement(claim, scale, *ends, resolvable(known), len(known), note=note)
+    return rows + two_means(problems, scale, rng, margin, note)
+
+def two_means(problems: Sequence, scale: str, rng: np.random.Generator, margin: float, note: str,
+) -> list[dict]:
+    "The claims that compare two means: pairs with a margin and without, B4 and CodeT on the hardest."
+    ranked = [(self_validation(m[:FEW, :FEW])[0], y[:FEW]) for m, y, _ in problems]
+    true = [[100 * float(pair_accuracy(s, y, x)) for s, y in ranked] for x in (margin, 0.)]
+    hard = [(m, y) for m, y, _ in problems if 0 < y.mean() < HARDEST]
+    top = [[top_1(rank, m, y) for m, y in hard] for rank in (partial(b4, alpha=1e3, beta=1e4), codet)]
+    kept = sum(x == x for x in true[0])
+    return ((measurement("margin-filter", scale, *combined(*true, np.subtract, rng), None, kept, note=note)
+             if kept else [])
+            + (measurement("b4-hardest", scale, *combined(*top, np.divide, rng), None, len(hard), note=note)
+               if hard else []))
 
 # %% ../nbs/02_selfverify.ipynb #fc41cb4e
 def decontaminate(pairs: list[dict], # preference rows

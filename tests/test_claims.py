@@ -122,6 +122,43 @@ def test_nothing_is_decided_that_was_not_announced():
         claims.decided(LEDGER, {("best-model-83", "scale model"): (1, 0, 2, None)})
 
 
+def test_the_whole_ledger_has_a_verdict_and_a_sentence_for_every_claim_at_every_scale():
+    found = [row for (name, scale), values in PUBLISHED.items()
+             for row in claims.measurement(name, scale, *values)]
+    found += claims.measurement("stage-sft", "scale model", 22.3, 15.7, 28.7, n=300, seeds=3)
+    rows = claims.whole_ledger(LEDGER, found, {"real models": "They have not run."})
+    wanted = [(c.id, scale) for c in LEDGER.values() for scale in c.scales or ("",)]
+    assert [(r["id"], r["scale"]) for r in rows] == wanted
+    assert all(r["verdict"] in claims.VERDICTS and r["reading"].endswith(".") for r in rows)
+    by = {(r["id"], r["scale"]): r for r in rows}
+    assert by["stage-sft", "scale model"]["reading"] == \
+        "22.3 points [15.7, 28.7]: above 0 points; the paper has 25.6."
+    assert by["stage-sft", "real models"]["reading"] == "They have not run."
+    assert by["best-model-83", ""]["reading"] == LEDGER["best-model-83"].not_tested
+    one_scale = claims.decided(LEDGER, PUBLISHED)
+    for row in one_scale:
+        if row["scale"]: assert by[row["id"], row["scale"]]["verdict"] == row["verdict"]
+
+
+def test_measured_rows_are_whole_or_refused():
+    assert claims.measurement("stage-sft", "scale model", 1, math.nan, 2) == []
+    row, = claims.measurement("stage-sft", "scale model", 1.0001, 1.1, 2)
+    assert row["low"] == row["estimate"], "an interval holds its estimate, whatever was rounded"
+    for change, why in ((dict(claim="moon"), "no claim"), (dict(scale="moon"), "not announced"),
+                        (dict(low=None), "without estimate and interval")):
+        with pytest.raises(ValueError, match=why): claims.whole_ledger(LEDGER, [row | change], {})
+    with pytest.raises(ValueError, match="tell the two rows apart"):
+        claims.whole_ledger(LEDGER, [row] * 2, {})
+    two = claims.whole_ledger(LEDGER, [row, row | dict(note="another model")], {})
+    assert [r["note"] for r in two if r["here"] is not None] == ["", "another model"]
+
+
+@given(st.floats(-50, 50), st.floats(.01, 40))
+def test_what_could_have_been_seen_is_in_the_interval_of_most_studies(middle, half):
+    seen = claims.seen_by(middle - half, middle + half)
+    assert half < seen < 1.5 * half, "four studies of five, not every second"
+
+
 GOOD = """documents: {codedpo: {title: the paper}}
 claims:
 - id: one

@@ -376,7 +376,7 @@ def test_go_is_prepared_from_debians_sources(monkeypatch, tmp_path):
 
 
 def test_go_without_its_asserts_is_named(monkeypatch, tmp_path):
-    (tmp_path/"go").write_text(f"#!/bin/sh\n[ $1 = env ] && echo {tmp_path} || echo go version go1.19.8 linux\n")
+    (tmp_path/"go").write_text(f"#!/bin/sh\n[ $1 = env ] && echo {tmp_path} || echo go version go1.19.8 x\n")
     (tmp_path/"go").chmod(0o755)
     for name, value in dict(_PATH=str(tmp_path), _FOUND={}, _DEBIAN=str(tmp_path/"none")).items():
         monkeypatch.setattr(L, name, value)

@@ -1,4 +1,5 @@
 "The profile `real` from functions to tables: a script speaks for the generator, a tiny model learns."
+import json
 import os
 import random
 import re
@@ -127,6 +128,11 @@ def test_from_functions_to_tables(base):
     assert (folder/"report.html").exists()
     tapes = {p: p.read_bytes() for p in (folder/"recordings").rglob("*") if p.is_file()}
     assert len([p for p in tapes if "answers/" in str(p)]) > 10
+    said = subprocess.run([sys.executable, ROOT/"benchmarks/real.py", "--folder", folder, "--tables"],
+                          capture_output=True, text=True, check=True).stdout
+    found = json.loads(said.splitlines()[-1])
+    assert len(found["stages"]) == 5 and found["fewest_steps"] > 0 and found["replies"]["tasks.jsonl"] > 0
+    assert found["greedy"] and "| learner |" in said
     # nothing is left but the tapes, and no model: the same tables again
     tables = {p.name: p.read_bytes() for p in (folder/"tables").glob("*.csv")}
     for name in ("artefacts", "tables"): shutil.rmtree(folder/name)

@@ -110,6 +110,25 @@ def test_order_skip_refresh_and_cut_off(base):
     assert go(base) == ["01_sum", "03_last"]
 
 
+def test_a_stage_gathers_what_others_wrote_and_follows_a_file_that_it_uses(base):
+    notebook(base/"nbs/09_all.ipynb", '#| reads: *.jsonl\n#| uses: ledger.yaml missing.yaml\n'
+             'profile = "smoke"\nseed = 0', START.format("09_all"),
+             'rows = [row for name in run.matching("*.jsonl") for row in run.read(name)]\n'
+             'run.finding("rows", f"There are {len(rows)} rows.", headline=True)')
+    (base/"ledger.yaml").write_text("one")
+    assert go(base)[-1] == "09_all"
+    said = "There are 5 rows."
+    assert (base/"outputs/smoke/findings/rows.txt").read_text() == said + "\n"
+    assert f"<li>{said}</li>" in (base/"outputs/smoke/report.html").read_text() and go(base) == []
+    (base/"ledger.yaml").write_text("two")
+    assert go(base) == ["09_all"]
+    (base/"missing.yaml").write_text("")
+    assert "file missing.yaml" in runner.dry_run("smoke", base)[-1]["why"]
+    edit(base/"nbs/09_all.ipynb", "rows\\\", f", "all\\\", f")
+    assert go(base) == ["09_all"]
+    assert [p.name for p in (base/"outputs/smoke/findings").iterdir()] == ["all.txt"], "what is not said goes"
+
+
 def test_equal_runs_give_equal_bytes_and_the_record_is_complete(base):
     go(base)
     first = results(base)

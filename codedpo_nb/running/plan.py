@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from codedpo_nb.running.records import (
@@ -45,6 +46,7 @@ class Stage:
     writes: list[str] # artefacts it makes
     params: dict # its parameters with their defaults
     code: list[str] # sources of its code cells
+    uses: list[str] = field(default_factory=list) # files and folders of the repository that it reads
 
 # %% ../../nbs/running/plan.ipynb #f5b77ea5
 def read_stage(path: str | Path) -> Stage | None:
@@ -58,11 +60,13 @@ def read_stage(path: str | Path) -> Stage | None:
                   if "parameters" in cell["metadata"].get("tags", [])]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadInput(f"{shown(path)} is no notebook that can be read: restore it with git") from None
-    flows = [re.findall(rf"^#\| *{word}:(.*)$", "\n".join(tagged), re.M) for word in ("reads", "writes")]
-    if not any(flows): return None
-    reads, writes = (" ".join(lines).split() for lines in flows)
-    try: return Stage(Path(path).stem, Path(path), reads, writes, literals(tagged[0], shown(path)), code)
+    flows = [re.findall(rf"^#\| *{word}:(.*)$", "\n".join(tagged), re.M)
+             for word in ("reads", "writes", "uses")]
+    if not any(flows[:2]): return None
+    reads, writes, uses = (" ".join(lines).split() for lines in flows)
+    try: params = literals(tagged[0], shown(path))
     except ValueError as error: raise BadInput(str(error)) from None
+    return Stage(Path(path).stem, Path(path), reads, writes, params, code, uses)
 
 # %% ../../nbs/running/plan.ipynb #ff695394
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -81,6 +85,12 @@ def writers(stages: list[Stage]) -> dict[str, Stage]:
             found[name] = stage
     return found
 
+# %% ../../nbs/running/plan.ipynb #7a13500e
+def matched(word: str, stage: Stage, source: dict) -> list[str]: # source: stages by what they write
+    "The artefacts of other stages that a word after `reads` stands for; the word itself if it is a name."
+    if "*" not in word: return [word]
+    return sorted(name for name, by in source.items() if by is not stage and fnmatchcase(name, word))
+
 # %% ../../nbs/running/plan.ipynb #f2793b5a
 def find_stages(nbs: str | Path, # folder of notebooks
                 names: str = "[0-9]*.ipynb" # pattern of the files that may be stages
@@ -91,6 +101,7 @@ def find_stages(nbs: str | Path, # folder of notebooks
     stages = [stage for stage in map(read_stage, sorted(Path(nbs).glob(names))) if stage]
     source, waiting = writers(stages), {}
     for stage in stages:
+        stage.reads = [name for word in stage.reads for name in matched(word, stage, source)]
         for name in stage.reads:
             if name not in source:
                 raise BadInput(f"{stage.name} reads {name}, which no notebook "
@@ -422,6 +433,8 @@ class Plan:
                 | {f"codedpo_nb.{name}": value for name, value in package}
                 | {f"parameter {name}": value for name, value in given.items()}
                 | {f"input {name}": inputs.get(name, {}).get("digest") for name in stage.reads}
+                | {f"file {name}": digest(path) if (path := self.base/name).exists() else None
+                   for name in stage.uses}
                 | {f"version of {name}": value for name, value in versions().items()})
 
     def single(self, seed: int) -> "Plan":

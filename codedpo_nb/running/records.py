@@ -6,7 +6,7 @@
 __all__ = ['stream', 'rng', 'ArtefactError', 'PathError', 'DiskFullError', 'shown', 'brief', 'no_space', 'file_error', 'writing',
            'write_text', 'root', 'destination', 'fingerprint', 'digest', 'is_folder_name', 'Run', 'literals',
            'notebook_of', 'start', 'register', 'load_register', 'dataset', 'journal_file', 'Journal', 'report_progress',
-           'progress', 'versions', 'in_order', 'style', 'Picture', 'significant', 'Table', 'tabulate']
+           'progress', 'versions', 'beside', 'in_order', 'style', 'Picture', 'significant', 'Table', 'tabulate', 'Said']
 
 # %% ../../nbs/running/records.ipynb #dee9af8f
 import ast
@@ -29,6 +29,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,6 +276,12 @@ class Run:
         "Folder of the working material."
         return self.dir/"artefacts"
 
+    def matching(self, pattern: str) -> list[str]: # as in a shell: `*_measured.jsonl`
+        "Names of the recorded artefacts that match `pattern`, sorted."
+        runs = (self, replace(self, hand=False)) if self.hand else (self,)
+        known = {name for run in runs for name in load_register(run.artefacts/"artefacts.json")}
+        return sorted(name for name in known if fnmatchcase(name, pattern))
+
     def path(self, name: str) -> Path:
         """Where the artefact `name` lies or will lie; its folder exists.
 
@@ -361,7 +368,8 @@ class Run:
     def figure(self, fig: Any, # matplotlib figure, or axes or grid that has one
                name: str, # of the files, and in the manifest
                caption: str, # what it shows, with n and the meaning of intervals; is the alternative text too
-               timing: bool = False # does it show measured time, so that it differs from run to run?
+               timing: bool = False, # does it show measured time, so that it differs from run to run?
+              places: Iterable[str] = () # of the paper that it stands beside: `["Figure 1"]`
               ) -> "Picture":
         "Record `fig` as SVG and PNG with its entry in the manifest, and close it."
         import matplotlib.pyplot as plt
@@ -370,7 +378,7 @@ class Run:
         for file in files:
             with writing(self.dir/file) as f: f.write(_image(fig, file[-3:], caption))
         plt.close(fig)
-        _record(self, "figure", name, caption, files, timing)
+        _record(self, "figure", name, caption, files, timing, **beside(places))
         return Picture(self.dir/files[1], caption)
 
     def table(self, data: Any, # DataFrame or list of dictionaries
@@ -379,16 +387,34 @@ class Run:
               timing: bool = False, # does it hold measured time, so that it differs from run to run?
               headline: bool = False, # show it at the top of the report?
               # of columns that are means over problems: for each row its problems'
-              problems: dict | None = None
-             ) -> "Table":                 # numbers by task id, so that runs can be pooled
+              problems: dict | None = None, # numbers by task id, so that runs can be pooled
+              places: Iterable[str] = () # of the paper that it stands beside: `["Table 5"]`
+             ) -> "Table":
         "Record a table as CSV and Markdown with its entry in the manifest."
         made, folder = tabulate(data, caption), "timings" if timing else "tables"
         texts = {"csv": made.csv(), "md": made.markdown()}
         if problems: texts["problems.json"] = json.dumps(problems) + "\n"
         for end, text in texts.items(): write_text(self.dir/folder/f"{name}.{end}", text)
         files = [f"{folder}/{name}.{end}" for end in texts]
-        _record(self, "table", name, caption, files, timing, headline=headline)
+        _record(self, "table", name, caption, files, timing, headline=headline, **beside(places))
         return made
+
+    def finding(self, name: str, # of the file, and in the manifest
+                sentence: str, # what came out: computed from tables, with its numbers, and with a full stop
+                tables: Iterable[str] = (), # names of the tables and figures that it rests on
+                timing: bool = False, # does it speak of measured time, so that it differs from run to run?
+                headline: bool = False # show it at the top of the report?
+               ) -> "Said":
+        """Record in one or two sentences what came out, for the report and the README.
+
+        `ValueError` for what is no sentence, or for more than 400 characters."""
+        if not re.fullmatch(r"\S[^\n]*[.!?]", sentence) or len(sentence) > 400:
+            raise ValueError(f"{brief(sentence)} is no finding: give one line with a full stop at its end "
+                             "and at most 400 characters")
+        file = f"{'timings' if timing else 'findings'}/{name}.txt"
+        write_text(self.dir/file, sentence + "\n")
+        _record(self, "finding", name, sentence, [file], timing, headline=headline, tables=list(tables))
+        return Said(sentence)
 
 # %% ../../nbs/running/records.ipynb #c6a75cfa
 def parameters_cell(notebook: str | os.PathLike) -> str:
@@ -744,6 +770,13 @@ def versions() -> dict:
     return found
 
 # %% ../../nbs/running/records.ipynb #29b3f920
+def beside(places: Iterable[str]) -> dict:
+    "The entry of a manifest for what stands beside something in the paper; `ValueError` for no such place."
+    for place in places:
+        if not re.fullmatch(r"(Table ([1-9]|1[0-7])|Figure [1-4])", place):
+            raise ValueError(f"{brief(place)} is no place of the paper: give 'Table 5' or 'Figure 1'")
+    return dict(places=list(places)) if places else {}
+
 def in_order(item: tuple) -> tuple:
     "Sorts the (name, entry) pairs of a manifest as the report shows them."
     return item[1]["stage"], item[1]["order"], item[0]
@@ -857,3 +890,8 @@ def tabulate(data: Any, # DataFrame (an index with a name becomes columns) or li
         columns = list(dict.fromkeys(c for row in data for c in row))
         rows = [[row.get(c) for c in columns] for row in data]
     return Table(columns, rows, caption)
+
+# %% ../../nbs/running/records.ipynb #0e1defa9
+class Said(str):
+    "A recorded finding; shows itself in a notebook as text."
+    def _repr_markdown_(self): return f"**What came out.** {self}"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['edge_tests', 'scale_tasks', 'as_problems', 'scale_problems', 'reworded', 'other_data', 'generate', 'judge_answers',
            'generate_and_judge', 'select', 'per_problem', 'rates_by_part', 'costs', 'cost_of', 'speed_ups',
-           'speed_summary', 'named']
+           'speed_summary', 'step_words']
 
 # %% ../nbs/06_eval.ipynb #db7a3ece
 import itertools
@@ -265,7 +265,7 @@ def halves(rows: list) -> tuple:
     return [r for r in rows if r["k"] % 2 == 0], [r for r in rows if r["k"] % 2]
 
 # %% ../nbs/06_eval.ipynb #6eb01cb5
-def named(found: dict[str, tuple]) -> list[str]: # measure -> (difference, low, high) of a step of training
+def step_words(found: dict[str, tuple]) -> list[str]: # measure -> (difference, low, high) of a step
     """Which of `abler`, `sharper`, `forgetful` a step made a model; none that the intervals do not resolve.
 
     Of the measures `greedy`, `pass@k`, `sampled` and `other words`; one that is missing says nothing."""

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from codedpo_nb.running import memory
+from codedpo_nb.world.model import fast_bf16
 
 SMALL = dict(vocab_size=300, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4)
 CONFIGS = [LlamaConfig(**SMALL, num_key_value_heads=4, tie_word_embeddings=True),
@@ -145,7 +146,9 @@ def test_plan_is_within_a_tenth_of_a_measured_peak(half, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     found = importlib.import_module("memory").child(dict(hidden=384, layers=4, vocab=2048, tuning="full",
                                                          checkpointing=False, length=64, batch=2, half=half))
-    assert sum(found[part] for part in memory.PARTS) == pytest.approx(found["measured"], rel=.1)
+    # oneDNN has kernels of its own for bfloat16 only where the processor has units for it
+    parts = [part for part in memory.PARTS if part != "context" or fast_bf16()]
+    assert sum(found[part] for part in parts) == pytest.approx(found["measured"], rel=.1)
 
 
 @MEASURES

@@ -118,7 +118,8 @@ def moments(s: dict, tokens: int, answers: int, tuning: str, rank: int, checkpoi
 # %% ../../nbs/running/memory.ipynb #8571e993
 # CUDA's own memory and what its allocator leaves unused, at the upper end of what is reported
 CONTEXT = 900 * 2**20
-# On a processor, the kernels that oneDNN compiles for products in bfloat16: 17 to 26 MB were measured
+# On a processor with units for bfloat16, the kernels that oneDNN compiles for it: 17 to 26 MB were measured;
+# on one without them, none
 KERNELS = 20 * 10**6
 
 # %% ../../nbs/running/memory.ipynb #8ed2305d
